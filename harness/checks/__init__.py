@@ -1,0 +1,1 @@
+"""Promises as SQL over the history: one file a promise, with a plain-Python twin."""

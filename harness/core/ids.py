@@ -1,0 +1,17 @@
+"""Names that must not collide: runs and the files of event writers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+
+def new_run_id(scenario: str) -> str:
+    """Return a sortable, readable, unique id for one execution of a scenario."""
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return f"{stamp}-{scenario}-{secrets.token_hex(3)}"
+
+
+def writer_id(role: str, pid: int, start_ns: int) -> str:
+    """Return the id of one process start: a restarted process is another writer and gets another file."""
+    return f"{role}-{pid}-{start_ns}"

@@ -1,0 +1,124 @@
+"""A scenario after its file was read, its matrix expanded and its units parsed: what a run executes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ClientBehaviour = Literal["outbox", "naive", "none"]
+ParamValue = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPlan:
+    """One simulated person; a crowd of N in the file has become N of these."""
+
+    name: str
+    devices: tuple[str, ...] = ("phone",)
+
+    @property
+    def device_ids(self) -> tuple[str, ...]:
+        """The ids ``person/device`` that events carry."""
+        return tuple(f"{self.name}/{device}" for device in self.devices)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectWorkload:
+    """``sender`` writes to ``recipient`` at ``rate_per_s``, whether or not earlier messages were answered."""
+
+    sender: str
+    recipient: str
+    rate_per_s: float
+    kind: Literal["direct"] = "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineWorkload:
+    """``device`` leaves at ``at_s`` after the start of inject and comes back ``for_s`` later."""
+
+    device: str
+    at_s: float
+    for_s: float
+    kind: Literal["offline"] = "offline"
+
+
+Workload = DirectWorkload | OfflineWorkload
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a fault starts: at a time, together with another fault, or after the nth event of a kind.
+
+    Exactly one of ``at_s`` (seconds from the start of inject), ``with_fault`` and ``after`` (an event name) is set.
+    ``of`` narrows ``after`` to one person (the event's sender, or the device's owner).
+    """
+
+    at_s: float | None = None
+    with_fault: str | None = None
+    after: str | None = None
+    of: str | None = None
+    nth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """One fault: which kind, on what, when, how long (None: until heal), and what it must have touched."""
+
+    id: str
+    kind: str
+    target: str
+    start: Start
+    for_s: float | None
+    params: dict[str, ParamValue] = field(default_factory=dict)
+    min_exposed: int = 1
+    must_see: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePlan:
+    """Declared lengths of the timed phases, in seconds."""
+
+    baseline_s: float
+    observe_s: float
+    quiet_s: float
+
+    @property
+    def total_s(self) -> float:
+        """What a run of this scenario takes by its own declaration."""
+        return self.baseline_s + self.observe_s + self.quiet_s
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioPlan:
+    """One executable scenario (one matrix entry) with everything resolved."""
+
+    name: str
+    title: str
+    source: str
+    line: int
+    stack: str
+    people: tuple[PersonPlan, ...]
+    workloads: tuple[Workload, ...]
+    phases: PhasePlan
+    faults: tuple[FaultPlan, ...]
+    required_checks: tuple[str, ...]
+    catches: dict[str, str]
+    client: ClientBehaviour = "outbox"
+    tags: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    matrix: dict[str, str] = field(default_factory=dict)
+    recover_within_s: float = 10.0
+    text: str = ""
+
+    @property
+    def id(self) -> str:
+        """Name and matrix entry, as in pytest node ids: ``bad-day[cut=1s]``."""
+        if not self.matrix:
+            return self.name
+        return f"{self.name}[{','.join(f'{axis}={value}' for axis, value in self.matrix.items())}]"
+
+    @property
+    def fault_people(self) -> frozenset[str]:
+        """People whose own edge to the service is named by a fault and so needs a proxy of its own."""
+        named = (fault.target for fault in self.faults if fault.target.startswith("client:"))
+        return frozenset(target.removeprefix("client:").partition("->")[0] for target in named)

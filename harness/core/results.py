@@ -1,0 +1,92 @@
+"""The result of a run, as written to ``results.json`` (contracts: one document, version 1)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.core.verdicts import Verdict
+
+RESULTS_VERSION = 1
+
+
+class Witness(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One broken promise, pinned to one message: where it was last seen and which step never came."""
+
+    text: str
+    client_message_id: str | None = None
+    message_id: str | None = None
+    conversation_id: str | None = None
+    device: str | None = None
+    mono_ns: int | None = None
+    last_step: str | None = None
+    missing_step: str | None = None
+    faults: tuple[str, ...] = ()
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One check over the history; ``verdict`` is None for a check that had nothing to look at (n/a)."""
+
+    id: str
+    verdict: Verdict | None
+    required: bool
+    exercised: int
+    violations: int
+    witnesses: tuple[Witness, ...] = ()
+
+
+class FaultResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a fault climbed the ladder and, where it stopped short, at which gap."""
+
+    id: str
+    kind: str
+    target: str
+    rung: str
+    gap: str | None
+    exposed: int
+    started_ns: int | None = None
+    ended_ns: int | None = None
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Why the verdict is what it is, in a code for machines and a sentence for people."""
+
+    code: str
+    text: str
+    check: str | None = None
+    fault: str | None = None
+    verdict: Verdict | None = None
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a verdict rests on."""
+
+    events: int = 0
+    sent: int = 0
+    accepted: int = 0
+    unknown: int = 0
+    torn_lines: int = 0
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One judged run."""
+
+    v: int
+    run: str
+    scenario: str
+    params: dict[str, str]
+    seed: int
+    stack: str
+    launcher: str
+    proxy: str
+    verdict: Verdict
+    exit_code: int
+    attempts: int
+    reasons: tuple[Reason, ...]
+    counts: Counts
+    checks: tuple[CheckResult, ...]
+    faults: tuple[FaultResult, ...]
+    slos: tuple[dict[str, str | int | float], ...]
+    promises: dict[str, str | int | float | list[str]]
+    not_judged: tuple[str, ...]
+    replay: str
+    mutant: str | None = None

@@ -1,0 +1,74 @@
+"""A stack after its file was read: services, links, promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Durability = Literal["none", "process_crash", "power_loss"]
+Order = Literal["none", "sender", "conversation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """What a stack says that it guarantees; None means undeclared, which is not judged and said so."""
+
+    durability: Durability | None = None
+    order: Order | None = None
+    idempotency_window_s: float | None = None
+    retention_s: float | None = None
+    deliver_within_s: float | None = None
+    receipts: tuple[Literal["delivered", "read"], ...] | None = None
+    push_content: Literal["none", "sender", "body"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a service shows that it works: a GET of ``path`` through ``link`` answers 200 within ``within_s``."""
+
+    path: str
+    through: str
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedService:
+    """A service as a local process; ``${...}`` in ``run`` and ``env`` is filled in by the launcher."""
+
+    run: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """One named service of a stack."""
+
+    name: str
+    health: Health | None
+    embedded: EmbeddedService | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A directed edge ``client->chat``; every connection over it passes one proxy."""
+
+    name: str
+    source: str
+    service: str
+    per_person: bool = False
+    launchers: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackSpec:
+    """A stack file, read and checked."""
+
+    name: str
+    source: str
+    driver: str
+    driver_options: dict[str, str]
+    capabilities: frozenset[str]
+    promises: Promises
+    parameters: dict[str, str]
+    services: dict[str, ServiceSpec]
+    links: dict[str, LinkSpec]

@@ -1,0 +1,1 @@
+"""Chat protocols spoken as a device, and the client behaviours that sit on them."""

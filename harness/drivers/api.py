@@ -1,0 +1,226 @@
+"""The driver Protocol: how one chat protocol is spoken as a device.
+
+One call is one wire attempt. A driver never retries, de-duplicates, reorders or hides anything, and the outcomes
+of a call are values, not exceptions: a refused send is as much a result as an accepted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from harness.core.clock import Clock
+
+ReceiptState = Literal["delivered", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Base addresses (``http://127.0.0.1:PORT``) of the services a device talks to, each behind its own link."""
+
+    chat: str
+    auth: str
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device of one person; ``id`` is ``alice/phone``."""
+
+    id: str
+    person: str
+    platform: str
+    client_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A simulated person, made from the seed."""
+
+    name: str
+    display_name: str
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a person logs in with; ``password`` never reaches an event or a log."""
+
+    person: str
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message to one person; the same ``client_message_id`` on every attempt."""
+
+    client_message_id: str
+    conversation_id: str
+    recipient: str
+    body: str
+    client_time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The acknowledgement reached the client."""
+
+    message_id: str
+    conversation_id: str
+    conversation_seq: int | None = None
+    server_time_ns: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The service answered that it did not do it, or no byte of the request left the device."""
+
+    error_code: str
+    http_status: int | None = None
+    retry_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request may or may not have been carried out: a reset, a time-out, a 5xx."""
+
+    error_code: str
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A message that reached this device over its live connection or in a page of a sync."""
+
+    message_id: str
+    client_message_id: str | None
+    conversation_id: str
+    sender: str
+    body: str
+    conversation_seq: int | None = None
+    server_time_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Word that ``device`` of ``by`` got or opened a message."""
+
+    message_id: str
+    state: ReceiptState
+    by: str
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRejected:
+    """The service said on the live connection that the credential is no longer good."""
+
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The live connection ended; always the last item of ``incoming``."""
+
+    code: int | None
+    reason: str
+    clean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a sync: ``more`` tells whether the cursor has further items behind it."""
+
+    items: tuple[Delivered, ...]
+    cursor: str
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A new credential was issued and is used from now on."""
+
+    expires_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message found in the archive by the oracle's reading."""
+
+    message_id: str
+    client_message_id: str | None
+    conversation_id: str
+    sender: str
+    body: str
+    conversation_seq: int | None = None
+    server_time_ns: int | None = None
+
+
+Incoming = Delivered | Receipt | TokenRejected | Closed
+
+
+class Session(Protocol):
+    """A logged-in live connection of one device."""
+
+    connection: str
+    """Id of this connection, unique in a run."""
+
+    credential: str
+    """The secret in use; recorded only as a reference."""
+
+    async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:
+        """Send once and wait for the answer; the caller sets the time limit by cancelling."""
+        ...
+
+    def incoming(self) -> AsyncIterator[Incoming]:
+        """Yield what the service pushes; ends after ``Closed``."""
+        ...
+
+    async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
+        """Read one page of what came after ``cursor`` (None: from the beginning)."""
+        ...
+
+    async def mark(self, message_id: str, state: ReceiptState) -> Refused | Unknown | None:
+        """Tell the service that this device got or opened a message; None when it was taken."""
+        ...
+
+    async def refresh(self) -> Refreshed | Refused | Unknown:
+        """Get a new credential."""
+        ...
+
+    async def register_push(self, token: str | None) -> Refused | Unknown | None:
+        """Register, or with None remove, this device's push token."""
+        ...
+
+    async def close(self, *, abrupt: bool = False) -> None:
+        """Say goodbye and close, or with ``abrupt`` just vanish."""
+        ...
+
+
+class Driver(Protocol):
+    """One chat protocol."""
+
+    kind: str
+    capabilities: frozenset[str]
+    rejected_without_effect: frozenset[int]
+    """HTTP statuses after which the service has stored nothing."""
+
+    async def provision(self, people: Sequence[Person], at: Endpoint) -> Mapping[str, Account]:
+        """Make an account for each person; raises ``EnvironmentFault`` when the service will not."""
+        ...
+
+    async def connect(
+        self, account: Account, device: Device, at: Endpoint, *, clock: Clock
+    ) -> Session | Refused | Unknown:
+        """Log in and open the live connection: one attempt."""
+        ...
+
+    def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
+        """Read everything the account can see from the archive; raises ``IncompleteRead`` when it breaks off."""
+        ...
+
+
+class IncompleteRead(Exception):
+    """The oracle's reading broke off: what was not read is unknown, not lost."""

@@ -1,0 +1,1 @@
+"""The phases of a run, as a stream of facts."""

@@ -1,0 +1,1 @@
+"""Disturbances with apply, read-back, undo and evidence: one file a family."""

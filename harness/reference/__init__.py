@@ -1,0 +1,1 @@
+"""A reference chat backend and its seeded defects; imports nothing of the harness."""

@@ -1,0 +1,1 @@
+"""Scenario and stack files: from YAML text to plans, with an exact place for every mistake."""

@@ -1,0 +1,86 @@
+"""What the engine and the faults need of a running stack, whoever launched it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.core.stack import StackSpec
+from harness.proxy.api import LinkProxy, ProxyInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """What a service's process is right now; ``pid`` and ``started_ns`` (monotonic) change with each start."""
+
+    running: bool
+    pid: int | None
+    started_ns: int | None
+    exit_status: int | None = None
+
+
+class Stack(Protocol):
+    """A running stack behind its proxies."""
+
+    spec: StackSpec
+    launcher: str
+    proxy: ProxyInfo
+    logs: Path
+
+    def link(self, name: str) -> LinkProxy:
+        """Return the proxy of a link (``client->chat``, ``client:alice->chat``); KeyError when there is none."""
+        ...
+
+    def links(self) -> Sequence[str]:
+        """Names of all links that have a proxy."""
+        ...
+
+    def url(self, link: str) -> str:
+        """Base address of a link's service through its proxy: ``http://127.0.0.1:PORT``."""
+        ...
+
+    def direct_url(self, service: str) -> str:
+        """Base address of a service past every proxy, for control and the oracle only."""
+        ...
+
+    def state(self, service: str) -> ServiceState:
+        """The service's process now."""
+        ...
+
+    async def signal(self, service: str, signal: int) -> None:
+        """Send a signal to the service's process."""
+        ...
+
+    async def wait_exit(self, service: str, within_s: float) -> bool:
+        """Wait for the service's process to end; False when it has not in time."""
+        ...
+
+    async def start(self, service: str) -> None:
+        """Start a service that is down, on the same data and port; returns once the process runs."""
+        ...
+
+    async def healthy(self, service: str, within_s: float) -> bool:
+        """Wait until the service answers its health request directly (not through a proxy that a fault may hold)."""
+        ...
+
+    def unproxied(self, service: str) -> int | None:
+        """Connections to the service now that came neither from its proxies nor from the harness.
+
+        None where the platform cannot tell.
+        """
+        ...
+
+
+class Launcher(Protocol):
+    """Brings a stack up, and down again whatever happens."""
+
+    name: str
+
+    def launch(
+        self, spec: StackSpec, *, run: str, folder: Path, people: frozenset[str], mutant: str | None
+    ) -> AbstractAsyncContextManager[Stack]:
+        """Start services and proxies; raises ``EnvironmentFault`` with the service's last log lines."""
+        ...
