@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +74,58 @@ class Stack(Protocol):
         ...
 
 
+class Processes(Protocol):
+    """The watcher as the harness sees it: the parent of every process of a run, which outlives the harness."""
+
+    async def spawn(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> int:
+        """Start a program with exactly this environment, output to ``log``; return its pid.
+
+        Raises ``EnvironmentFault`` when the program cannot be started. Each of ``pass_fds`` is inherited under the
+        same number that replaces ``{fd0}``, ``{fd1}`` … in ``argv``.
+        """
+        ...
+
+    async def signal(self, pid: int, signal: int) -> None:
+        """Send a signal; a process that is gone is no error."""
+        ...
+
+    async def wait_exit(self, pid: int, within_s: float) -> int | None:
+        """Return the exit status (negative: the signal), or None when it still runs."""
+        ...
+
+    def exit_status(self, pid: int) -> int | None:
+        """The exit status if the process has ended, else None."""
+        ...
+
+    async def temporary_folder(self, name: str) -> Path:
+        """Make a folder that is removed with the run, even after SIGKILL of the harness."""
+        ...
+
+
 class Launcher(Protocol):
     """Brings a stack up, and down again whatever happens."""
 
     name: str
 
     def launch(
-        self, spec: StackSpec, *, run: str, folder: Path, people: frozenset[str], mutant: str | None
+        self,
+        spec: StackSpec,
+        *,
+        processes: Processes,
+        run: str,
+        folder: Path,
+        people: frozenset[str],
+        mutant: str | None,
+        keep: bool = False,
     ) -> AbstractAsyncContextManager[Stack]:
-        """Start services and proxies; raises ``EnvironmentFault`` with the service's last log lines."""
+        """Start services and proxies, logs under ``folder/logs``; raises ``EnvironmentFault`` with the service's last log lines."""
         ...

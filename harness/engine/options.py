@@ -1,0 +1,29 @@
+"""What the user chose for a session of runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEFAULT_OUT = Path("chat-chaos-runs")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Choices that hold for every run of one command.
+
+    ``stack`` overrides the scenarios' own; ``parameters`` are ``--set KEY=VALUE``; ``keep`` leaves the stack's data
+    in the run folder; ``jobs`` runs go side by side; ``reruns`` is how often an inconclusive run is repeated.
+    """
+
+    seed: int
+    out: Path = DEFAULT_OUT
+    stack: str | None = None
+    launcher: str = "embedded"
+    proxy: str | None = None
+    mutant: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    jobs: int = 1
+    fail_fast: bool = False
+    keep: bool = False
+    reruns: int = 2
