@@ -6,9 +6,9 @@ saw, and the engine judges the ladder from that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from harness.core.events import Scalar
 from harness.core.plan import FaultPlan, ParamValue
@@ -64,19 +64,33 @@ class Fault(Protocol):
         ...
 
 
-class FaultKind(Protocol):
-    """A kind of fault: its name, what it may act on, and how one is made."""
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a fault kind as scenario files write it; a plan carries it as a plain number.
+
+    A ``duration`` becomes seconds (float), a ``size`` bytes (int), a ``share`` 0..1 (float), ``integer`` and ``text``
+    stay. ``default`` is already in that form; a ``required`` parameter has none.
+    """
+
+    type: Literal["duration", "size", "share", "integer", "text"]
+    summary: str
+    required: bool = False
+    default: ParamValue = None
+    minimum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """A kind of fault: its name, what it may act on, its parameters, and how one is made.
+
+    ``duration`` tells whether a scenario may give ``for`` (``optional``) or not (``none``: the fault ends by itself).
+    """
 
     kind: str
     summary: str
     colour: str
-    targets: str
-    """``link`` or ``service``."""
-
-    def check(self, params: Mapping[str, ParamValue]) -> Mapping[str, ParamValue]:
-        """Return the parameters in full (durations in seconds); raises ``ValueError`` with a sentence."""
-        ...
-
-    def make(self, plan: FaultPlan, stack: Stack) -> Fault:
-        """Bind a planned fault to a running stack."""
-        ...
+    targets: Literal["link", "service"]
+    make: Callable[[FaultPlan, Stack], Fault]
+    params: Mapping[str, Param] = field(default_factory=dict)
+    duration: Literal["optional", "none"] = "optional"
