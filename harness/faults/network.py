@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
 from harness.core.plan import FaultPlan
 from harness.faults.api import Evidence, Fault, FaultKind, Param, ReadBack, UndoCommand
 from harness.faults.proxy_undo import disable_undo, toxic_undo
