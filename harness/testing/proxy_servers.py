@@ -1,0 +1,117 @@
+"""Toxiproxy-compatible servers for tests and measurements: found, started on a free port, ended by their pid."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.core.errors import EnvironmentFault
+
+ServerKind = Literal["embedded", "toxiproxy"]
+
+BINARY_VARIABLE = "CHAT_CHAOS_TOXIPROXY"
+HOW_TO_GET_TOXIPROXY = (
+    "go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0, then "
+    f'{BINARY_VARIABLE}="$(go env GOPATH)/bin/server"; or a toxiproxy-server on PATH'
+)
+START_WITHIN_S = 10.0
+END_WITHIN_S = 5.0
+PORT_ATTEMPTS = 5
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server process that answers at ``http://host:port``."""
+
+    kind: ServerKind
+    pid: int
+    port: int
+    host: str = HOST
+
+    @property
+    def url(self) -> str:
+        """Base address of its HTTP API."""
+        return f"http://{self.host}:{self.port}"
+
+
+def find_toxiproxy() -> str | None:
+    """Path of the real Toxiproxy: what CHAT_CHAOS_TOXIPROXY names, else ``toxiproxy-server`` on PATH, else None."""
+    return shutil.which(os.environ.get(BINARY_VARIABLE) or "toxiproxy-server")
+
+
+@contextmanager
+def running_server(kind: ServerKind) -> Iterator[RunningServer]:
+    """Run a server for the length of the block; ``EnvironmentFault`` when it cannot be found or does not start."""
+    process, port = _start_embedded() if kind == "embedded" else _start_toxiproxy()
+    try:
+        yield RunningServer(kind, process.pid, port)
+    finally:
+        _end(process)
+
+
+def _start_embedded() -> tuple[subprocess.Popen[bytes], int]:
+    ready, tell = os.pipe()
+    try:
+        argv = [sys.executable, "-m", "harness.proxy.server", "--port", "0", "--ready-fd", str(tell)]
+        process = _spawn(argv, pass_fds=[tell])
+    finally:
+        os.close(tell)
+    with os.fdopen(ready) as lines:
+        # The server closes its end when it dies, so this never waits for a dead one.
+        line = lines.readline()
+    if not line:
+        _end(process)
+        raise EnvironmentFault("The embedded proxy server ended before it was ready.")
+    return process, int(line.rpartition(":")[2])
+
+
+def _start_toxiproxy() -> tuple[subprocess.Popen[bytes], int]:
+    binary = find_toxiproxy()
+    if binary is None:
+        raise EnvironmentFault("The real Toxiproxy was not found.", hint=HOW_TO_GET_TOXIPROXY)
+    for _ in range(PORT_ATTEMPTS):
+        port = _free_port()
+        process = _spawn([binary, "-host", HOST, "-port", str(port)])
+        if _listens(process, port):
+            return process, port
+        _end(process)
+    raise EnvironmentFault(f"{binary} did not start to listen: run it by hand to see why.")
+
+
+def _spawn(argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=pass_fds
+    )
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Poll until the port answers, because Toxiproxy tells nobody; False when the process ended or took too long."""
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
