@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.core.stack import PromiseValue
 from harness.core.verdicts import Verdict
 
 RESULTS_VERSION = 1
@@ -86,7 +87,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[CheckResult, ...]
     faults: tuple[FaultResult, ...]
     slos: tuple[dict[str, str | int | float], ...]
-    promises: dict[str, str | int | float | list[str]]
+    promises: dict[str, PromiseValue]
     not_judged: tuple[str, ...]
     replay: str
     mutant: str | None = None

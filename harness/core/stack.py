@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 Durability = Literal["none", "process_crash", "power_loss"]
 Order = Literal["none", "sender", "conversation"]
@@ -20,6 +22,34 @@ class Promises:
     deliver_within_s: float | None = None
     receipts: tuple[Literal["delivered", "read"], ...] | None = None
     push_content: Literal["none", "sender", "body"] | None = None
+
+
+PromiseValue = str | float | list[str]
+FOREVER = "forever"
+
+
+def promises_as_data(promises: Promises) -> dict[str, PromiseValue]:
+    """Return the declared promises as plain JSON; an endless window is the word ``forever``, as in stack files."""
+    declared = {field.name: getattr(promises, field.name) for field in fields(promises)}
+    return {name: _plain(value) for name, value in declared.items() if value is not None}
+
+
+def promises_from_data(data: Mapping[str, PromiseValue]) -> Promises:
+    """Read back what ``promises_as_data`` wrote; unknown names are from a newer version and left out."""
+    known = {field.name for field in fields(Promises)}
+    return Promises(**{name: _typed(value) for name, value in data.items() if name in known})
+
+
+def _plain(value: Any) -> PromiseValue:
+    if isinstance(value, tuple):
+        return list(value)
+    return FOREVER if value == math.inf else value
+
+
+def _typed(value: PromiseValue) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    return math.inf if value == FOREVER else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +102,9 @@ class StackSpec:
     parameters: dict[str, str]
     services: dict[str, ServiceSpec]
     links: dict[str, LinkSpec]
+
+
+def base_link(name: str) -> str:
+    """Return the link that a person's own edge belongs to: ``client:alice->chat`` is one of ``client->chat``."""
+    source, arrow, service = name.partition("->")
+    return source.partition(":")[0] + arrow + service
