@@ -126,6 +126,10 @@ class Launcher(Protocol):
         people: frozenset[str],
         mutant: str | None,
         keep: bool = False,
+        seed: int = 0,
     ) -> AbstractAsyncContextManager[Stack]:
-        """Start services and proxies, logs under ``folder/logs``; raises ``EnvironmentFault`` with the service's last log lines."""
+        """Start services and proxies, logs under ``folder/logs``; ``seed`` decides the chances of toxics.
+
+        Raises ``EnvironmentFault`` with the last log lines of the service that failed.
+        """
         ...
