@@ -28,6 +28,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     stack: str
     launcher: str
+    proxy: str
     mutant: str | None
     versions: dict[str, str]
     scenario_sha256: str

@@ -53,5 +53,13 @@ class RunFinished:
     """True when this inconclusive run is about to be repeated and so is not the last word."""
 
 
-StreamItem = RunStarted | PhaseStarted | FaultMoved | RunFinished
+@dataclass(frozen=True, slots=True)
+class RunSkipped:
+    """A scenario that this stack or launcher cannot play; no verdict, but shown and counted."""
+
+    plan: ScenarioPlan
+    reason: str
+
+
+StreamItem = RunStarted | PhaseStarted | FaultMoved | RunFinished | RunSkipped
 Listener = Callable[[StreamItem], None]

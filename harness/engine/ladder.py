@@ -1,0 +1,156 @@
+"""How far each fault got, judged from the history alone: commanded, installed, felt, mattered, healed, recovered.
+
+Only scenario traffic counts as felt: what the proxy itself did to open connections, what the people's devices met on
+the target, and (for a slow line) how much longer their messages took.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.core.plan import FaultPlan
+from harness.core.results import CheckResult, FaultResult
+from harness.core.stack import base_link
+from harness.core.verdicts import Verdict
+from harness.faults.registry import kinds
+from harness.history.ingest import History
+
+FELT_COUNTERS = ("cut", "refused", "held_bytes", "delayed_bytes")
+RECOVERED = "recovered"
+
+DEVICES_SQL = "SELECT DISTINCT device, link FROM events WHERE device IS NOT NULL AND link IS NOT NULL"
+
+LADDER_SQL = """
+SELECT fault, event, mono_ns, CAST(detail AS VARCHAR) AS detail FROM events
+WHERE fault IS NOT NULL AND event LIKE 'fault_%' ORDER BY mono_ns
+"""
+
+HURT_SQL = """
+SELECT count(*) FROM events
+WHERE event IN ('connection_lost', 'client_send_failed') AND mono_ns BETWEEN $began AND $ended
+  AND list_contains($devices, device)
+"""
+
+EXPOSED_SQL = """
+WITH ops AS (
+    SELECT op, any_value(device) FILTER (event = 'client_send_started') AS device,
+           any_value(sender) AS sender, any_value(recipient) AS recipient,
+           min(mono_ns) FILTER (event = 'client_send_started') AS started,
+           min(mono_ns) FILTER (event = 'server_accepted') AS accepted
+    FROM events WHERE op IS NOT NULL GROUP BY op
+), owners AS (
+    SELECT unnest($devices) AS device
+), received AS (
+    SELECT client_message_id AS op, device, min(mono_ns) AS received FROM events
+    WHERE event IN ('recipient_online_delivered', 'recipient_synced') GROUP BY ALL
+), flights AS (
+    SELECT op, started AS left_at, accepted AS arrived_at FROM ops JOIN owners USING (device)
+    UNION ALL
+    SELECT ops.op, started, received FROM ops
+    JOIN owners ON owners.device <> ops.device AND split_part(owners.device, '/', 1) IN (sender, recipient)
+    LEFT JOIN received ON received.op = ops.op AND received.device = owners.device
+)
+SELECT count(DISTINCT op) FROM flights WHERE left_at <= $ended AND (arrived_at IS NULL OR arrived_at >= $began)
+"""
+
+SEEN_SQL = """
+SELECT count(*) FROM events
+WHERE event = $event AND mono_ns >= $began AND (device IS NULL OR list_contains($devices, device))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rungs:
+    """The engine's own records of one fault."""
+
+    commanded: Mapping[str, Any] | None = None
+    installed: Mapping[str, Any] | None = None
+    healed: Mapping[str, Any] | None = None
+    healed_ns: int | None = None
+
+    @property
+    def began_ns(self) -> int:
+        """When the command was about to be given."""
+        return int((self.commanded or {}).get("began_ns", 0))
+
+
+def climb(history: History, plans: Sequence[FaultPlan], checks: Collection[CheckResult]) -> tuple[FaultResult, ...]:
+    """Return how far each planned fault climbed, with its gap if it stopped short."""
+    rungs = _rungs(history)
+    recovered = next((check.verdict for check in checks if check.id == RECOVERED), None)
+    end_ns = history.db.execute("SELECT coalesce(max(mono_ns), 0) FROM events").fetchone()[0]
+    return tuple(_Climb(history, plan, rungs.get(plan.id, Rungs()), end_ns).result(recovered) for plan in plans)
+
+
+class _Climb:
+    def __init__(self, history: History, plan: FaultPlan, rungs: Rungs, end_ns: int) -> None:
+        self._history = history
+        self._plan = plan
+        self._rungs = rungs
+        self._window = {"began": rungs.began_ns, "ended": rungs.healed_ns or end_ns}
+        self._devices = _devices_on(history, plan)
+
+    def result(self, recovered: Verdict | None) -> FaultResult:
+        exposed = 0 if self._rungs.commanded is None else self._count(EXPOSED_SQL, **self._window)
+        rung, gap = self._climb(exposed, recovered)
+        return FaultResult(
+            id=self._plan.id,
+            kind=self._plan.kind,
+            target=self._plan.target,
+            rung=rung,
+            gap=gap,
+            exposed=exposed,
+            started_ns=self._rungs.began_ns or None,
+            ended_ns=self._rungs.healed_ns,
+        )
+
+    def _climb(self, exposed: int, recovered: Verdict | None) -> tuple[str, str | None]:
+        rungs = self._rungs
+        if rungs.commanded is None:
+            return "planned", "not_commanded"
+        if rungs.healed is None:
+            return ("commanded" if rungs.installed is None else "installed"), "not_healed"
+        if rungs.installed is None:
+            return "commanded", "not_installed"
+        if rungs.healed.get("unproxied"):
+            return "installed", "bypassed"
+        if not self._felt():
+            return "installed", "not_felt"
+        if exposed < self._plan.min_exposed or not self._saw_what_it_must():
+            return "felt", "vacuous"
+        if recovered is Verdict.FAIL:
+            return "healed", "not_recovered"
+        return ("healed" if recovered is None else "recovered"), None
+
+    def _felt(self) -> bool:
+        by_the_proxy = any((self._rungs.healed or {}).get(name, 0) for name in FELT_COUNTERS)
+        return by_the_proxy or self._count(HURT_SQL, **self._window) > 0
+
+    def _saw_what_it_must(self) -> bool:
+        began = self._window["began"]
+        return all(self._count(SEEN_SQL, event=name, began=began) for name in self._plan.must_see)
+
+    def _count(self, sql: str, **values: object) -> int:
+        row = self._history.db.execute(sql, {**values, "devices": self._devices}).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _devices_on(history: History, plan: FaultPlan) -> list[str]:
+    """Devices whose traffic passes the target; every device for a fault on a service."""
+    found = history.db.execute(DEVICES_SQL).fetchall()
+    if kinds()[plan.kind].targets == "service":
+        return sorted({device for device, _ in found})
+    return sorted({device for device, link in found if plan.target in {link, base_link(link)}})
+
+
+def _rungs(history: History) -> dict[str, Rungs]:
+    found: dict[str, dict[str, Any]] = {}
+    for fault, event, mono_ns, detail in history.db.execute(LADDER_SQL).fetchall():
+        rungs = found.setdefault(fault, {})
+        rungs[event.removeprefix("fault_")] = json.loads(detail or "{}")
+        if event == "fault_healed":
+            rungs["healed_ns"] = mono_ns
+    return {fault: Rungs(**rungs) for fault, rungs in found.items()}

@@ -1,0 +1,77 @@
+"""Which seeded defect is caught by which check in which scenario: the proof that the checks can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness.core.plan import ScenarioPlan
+from harness.core.results import RunResult
+from harness.core.verdicts import Verdict
+from harness.engine.options import RunOptions
+from harness.engine.session import run_session
+from harness.engine.stream import Listener
+from harness.reference.mutants import MUTANTS
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One scenario against one mutant (None: the healthy backend), as often as asked.
+
+    ``expected`` is the check that has to catch the mutant here; None where nothing is expected of the mutant.
+    """
+
+    scenario: str
+    mutant: str | None
+    expected: str | None
+    results: tuple[RunResult, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every repetition came out as expected."""
+        if self.mutant is None:
+            return all(result.verdict is Verdict.PASS for result in self.results)
+        if self.expected is None:
+            return all(result.verdict is not Verdict.ERROR for result in self.results)
+        return all(self.expected in failing(result) for result in self.results)
+
+    @property
+    def caught_by(self) -> tuple[str, ...]:
+        """Checks that failed in at least one repetition, in order of their names."""
+        return tuple(sorted({check for result in self.results for check in failing(result)}))
+
+
+def failing(result: RunResult) -> frozenset[str]:
+    """Return the ids of the checks that found a violation."""
+    return frozenset(check.id for check in result.checks if check.verdict is Verdict.FAIL)
+
+
+async def run_matrix(
+    plans: Sequence[ScenarioPlan], options: RunOptions, listener: Listener, *, full: bool, repeat: int
+) -> list[Cell]:
+    """Run each scenario against the healthy backend and its mutants (with ``full``: against all of them)."""
+    found: dict[tuple[str, str | None], list[RunResult]] = {}
+    for mutant, wanted in _rounds(plans, full=full):
+        repeated = [plan for plan in wanted for _ in range(repeat)]
+        results = await run_session(repeated, replace(options, mutant=mutant, fail_fast=False), listener)
+        for plan, result in zip(repeated, results, strict=True):
+            found.setdefault((plan.id, mutant), []).append(result)
+    expected = {plan.id: plan.catches for plan in plans}
+    return [
+        Cell(scenario, mutant, expected[scenario].get(mutant or ""), tuple(results))
+        for (scenario, mutant), results in found.items()
+    ]
+
+
+def never_caught(cells: Sequence[Cell]) -> list[str]:
+    """Return mutants that no scenario is expected to catch and did: a defect without a proof."""
+    proven = {cell.mutant for cell in cells if cell.expected is not None and cell.holds}
+    return [name for name in MUTANTS if name not in proven]
+
+
+def _rounds(plans: Sequence[ScenarioPlan], *, full: bool) -> Iterator[tuple[str | None, list[ScenarioPlan]]]:
+    yield None, list(plans)
+    for mutant in MUTANTS:
+        wanted = [plan for plan in plans if full or mutant in plan.catches]
+        if wanted:
+            yield mutant, wanted

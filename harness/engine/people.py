@@ -1,0 +1,65 @@
+"""Starts the swarm for a run and tells it who talks to whom over which link."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from harness.core.plan import ScenarioPlan
+from harness.core.stack import StackSpec
+from harness.engine.folder import RunFolder
+from harness.stacks.api import Processes, Stack
+from harness.swarm.control import Addresses, SwarmClient, SwarmConfig
+
+CHAT, AUTH = "client->chat", "client->auth"
+STOP_WITHIN_S = 5.0
+
+
+@asynccontextmanager
+async def started_swarm(
+    plan: ScenarioPlan, stack: Stack, processes: Processes, *, run: str, folder: RunFolder, seed: int
+) -> AsyncIterator[SwarmClient]:
+    """Start the swarm under the watcher, configured and not yet connected; stopped cleanly at the end.
+
+    Raises ``EnvironmentFault`` when it does not come up.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        pid = await processes.spawn(
+            "swarm",
+            [sys.executable, "-m", "harness.swarm", "--control-fd", "{fd0}"],
+            env=dict(os.environ),
+            log=folder.logs / "swarm.log",
+            pass_fds=[theirs.fileno()],
+        )
+    swarm = await SwarmClient.connect(ours)
+    try:
+        await swarm.configure(configuration(plan, stack, run=run, folder=folder, seed=seed))
+        yield swarm
+        await swarm.stop()
+        await processes.wait_exit(pid, STOP_WITHIN_S)
+    finally:
+        await swarm.close()
+
+
+def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFolder, seed: int) -> SwarmConfig:
+    """Return all that the swarm needs to know."""
+    spec = stack.spec
+    return SwarmConfig(
+        run=run,
+        events=str(folder.events),
+        key=secrets.token_hex(32),
+        seed=seed,
+        people=plan.people,
+        workloads=plan.workloads,
+        client=plan.client,
+        driver=spec.driver,
+        driver_options=spec.driver_options,
+        endpoints={"*": _addresses(stack, CHAT), **{name: _own(stack, name) for name in sorted(plan.fault_people)}},
+        direct=_direct(spec, stack),
+    )

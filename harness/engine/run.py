@@ -1,0 +1,175 @@
+"""One execution of one scenario: the phases, in order, with everything undone at the end whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from harness.core.errors import EnvironmentFault
+from harness.core.events import Phase
+from harness.core.plan import ScenarioPlan
+from harness.core.results import FaultResult, Reason
+from harness.core.stack import StackSpec
+from harness.core.verdicts import Verdict
+from harness.engine.act import Stage
+from harness.engine.bypass import BypassWatch
+from harness.engine.conductor import Conductor
+from harness.engine.folder import RunFolder
+from harness.engine.options import RunOptions
+from harness.engine.people import started_swarm
+from harness.engine.stream import FaultMoved, Listener, PhaseStarted
+from harness.history.recorder import Recorder
+from harness.proxy.api import ProxyUnavailable
+from harness.stacks.api import Stack
+from harness.stacks.embedded import EmbeddedLauncher
+from harness.stacks.journal import Journal
+from harness.stacks.watcher_client import Watcher
+from harness.swarm.control import SwarmClient
+
+PROVISION_WITHIN_S = 30.0
+FINAL_WITHIN_S = 20.0
+ORACLE_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one run is to do."""
+
+    run: str
+    plan: ScenarioPlan
+    spec: StackSpec
+    folder: RunFolder
+    options: RunOptions
+    attempt: int
+
+
+class Run:
+    """Plays a scenario once and leaves its events in the run folder; judging them is not its business."""
+
+    def __init__(self, assignment: Assignment, listener: Listener) -> None:
+        self._do = assignment
+        self._plan = assignment.plan
+        self._listener = listener
+        self._recorder = Recorder(assignment.folder.events, run=assignment.run, role="engine", observer="engine")
+
+    async def play(self) -> tuple[Reason, ...]:
+        """Go through all phases; return what went wrong with the environment, if anything did."""
+        heartbeat = asyncio.create_task(self._beat(), name="engine heartbeat")
+        try:
+            async with AsyncExitStack() as undo:
+                stack, swarm = await self._provision(undo)
+                await self._phases(stack, swarm)
+                await self._proxies_alive(stack)
+                self._phase("collect")
+        except (EnvironmentFault, ProxyUnavailable) as problem:
+            return (Reason(code="environment", text=str(problem), verdict=Verdict.ERROR),)
+        finally:
+            heartbeat.cancel()
+            await asyncio.gather(heartbeat, return_exceptions=True)
+            self._recorder.close()
+        return ()
+
+    async def _provision(self, undo: AsyncExitStack) -> tuple[Stack, SwarmClient]:
+        self._phase("provision")
+        do = self._do
+        watcher = await undo.enter_async_context(Watcher.start(do.folder.journal, run=do.run))
+        launched = EmbeddedLauncher().launch(
+            do.spec,
+            processes=watcher,
+            run=do.run,
+            folder=do.folder.path,
+            people=self._plan.fault_people,
+            mutant=do.options.mutant,
+            keep=do.options.keep,
+            seed=do.options.seed,
+        )
+        stack = await undo.enter_async_context(launched)
+        swarm = await undo.enter_async_context(
+            started_swarm(self._plan, stack, watcher, run=do.run, folder=do.folder, seed=do.options.seed)
+        )
+        await swarm.phase("provision")
+        await swarm.provision(PROVISION_WITHIN_S)
+        return stack, swarm
+
+    async def _phases(self, stack: Stack, swarm: SwarmClient) -> None:
+        await self._baseline(swarm)
+        bypass = BypassWatch(stack)
+        async with bypass.looking(), self._conducting(stack, swarm, bypass) as conductor:
+            await self._disturb(swarm, conductor)
+            await self._enter("heal", swarm)
+            await conductor.heal()
+        await self._calm_down(swarm)
+        await self._read_the_truth(swarm)
+
+    async def _baseline(self, swarm: SwarmClient) -> None:
+        await self._enter("baseline", swarm, self._plan.phases.baseline_s)
+        accepted = await swarm.watch("server_accepted", of=None, nth=1)
+        await swarm.begin()
+        await asyncio.sleep(self._plan.phases.baseline_s)
+        if not accepted.is_set():
+            raise EnvironmentFault(
+                f"no message was accepted in the {self._plan.phases.baseline_s:g} s of the baseline",
+                hint=f"nothing was disturbed yet: see the services' output in {self._do.folder.logs}",
+            )
+
+    @asynccontextmanager
+    async def _conducting(self, stack: Stack, swarm: SwarmClient, bypass: BypassWatch) -> AsyncIterator[Conductor]:
+        journal = Journal(self._do.folder.journal)
+        stage = Stage(stack, self._recorder, journal, bypass, self._moved)
+        conductor = Conductor(self._plan.faults, stage, swarm)
+        try:
+            yield conductor
+        except BaseException:
+            await conductor.abandon()
+            raise
+
+    async def _disturb(self, swarm: SwarmClient, conductor: Conductor) -> None:
+        observe_s = self._plan.phases.observe_s
+        await self._enter("inject", swarm, observe_s)
+        end = asyncio.get_running_loop().time() + observe_s
+        await conductor.arm()
+        try:
+            async with asyncio.timeout_at(end):
+                await conductor.started()
+                await self._enter("observe", swarm)
+        except TimeoutError:
+            return  # a fault whose trigger never came is found missing by the judge
+        await asyncio.sleep(max(0.0, end - asyncio.get_running_loop().time()))
+
+    async def _calm_down(self, swarm: SwarmClient) -> None:
+        """Let messages flow without faults, then stop early enough that the last one has its time to arrive."""
+        quiet_s = self._plan.phases.quiet_s
+        await self._enter("quiet", swarm, quiet_s)
+        tail = min(quiet_s, self._do.spec.promises.deliver_within_s or 0.0)
+        await asyncio.sleep(quiet_s - tail)
+        await swarm.quiesce()
+        await asyncio.sleep(tail)
+
+    async def _read_the_truth(self, swarm: SwarmClient) -> None:
+        await self._enter("final", swarm)
+        await swarm.final(FINAL_WITHIN_S)
+        await self._enter("oracle", swarm)
+        await swarm.oracle(ORACLE_WITHIN_S)
+
+    async def _proxies_alive(self, stack: Stack) -> None:
+        for link in stack.links():
+            await stack.link(link).state()
+
+    async def _enter(self, phase: Phase, swarm: SwarmClient, expected_s: float | None = None) -> None:
+        self._phase(phase, expected_s)
+        await swarm.phase(phase)
+
+    def _phase(self, phase: Phase, expected_s: float | None = None) -> None:
+        self._recorder.phase = phase
+        self._recorder.record("phase_started")
+        self._listener(PhaseStarted(self._do.run, phase, expected_s))
+
+    def _moved(self, fault: FaultResult) -> None:
+        self._listener(FaultMoved(self._do.run, fault))
+
+    async def _beat(self) -> None:
+        while True:
+            self._recorder.beat()
+            await asyncio.sleep(1.0)
