@@ -7,35 +7,123 @@ from pathlib import Path
 
 from harness.checks.runner import run_checks
 from harness.core.errors import UsageError
-from harness.core.results import RESULTS_VERSION, CheckResult, Counts, Reason, RunResult
-from harness.core.stack import StackSpec, promises_as_data, promises_from_data
+from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResult, Reason, RunResult
+from harness.core.stack import Promises, StackSpec, promises_as_data, promises_from_data
 from harness.core.verdicts import Verdict
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.ladder import climb
 from harness.engine.verdict import reasons_of, verdict_of, void_spoiled
 from harness.history.ingest import History, open_history
+from harness.history.integrity import Integrity
 
 COUNTS_SQL = """
-SELECT count(*) AS events,
-       count(DISTINCT op) FILTER (event = 'client_send_started') AS sent,
-       count(DISTINCT op) FILTER (event = 'server_accepted') AS accepted,
-       count(*) FILTER (event = 'client_send_failed' AND outcome = 'unknown') AS unknown
-FROM events
+SELECT (SELECT count(*) FROM events), count(*), count(*) FILTER (outcome = 'ok'), count(*) FILTER (outcome = 'unknown')
+FROM sends
 """
 
 
 def judge_folder(path: Path, trouble: Sequence[Reason] = ()) -> RunResult:
-    """Judge a run's folder; ``trouble`` is what its engine already knows to have gone wrong."""
-    folder = RunFolder(path)
-    facts = folder.read_facts()
+    """Judge a run's folder; ``trouble`` is what its engine already knows to have gone wrong.
+
+    Raises ``UsageError`` when it is no run folder or holds no events.
+    """
+    facts = RunFolder(path).read_facts()
     if facts is None:
-        raise UsageError(f"{path} is no run folder: it has no run.json", hint="give the folder of a run, or event files")
-    history = open_history([folder.events], parquet=path / "history.parquet")
-    with history:
+        raise UsageError(
+            f"{path} is no run folder: it has no run.json", hint="give the folder of a run, or event files"
+        )
+    with open_history([path], parquet=path / "history.parquet") as history:
         return _judge(history, facts, trouble)
 
 
 def judge_events(files: Sequence[Path], spec: StackSpec) -> RunResult:
     """Judge bare event files against the promises of a stack; nothing is known of faults or required checks."""
     with open_history(files) as history:
-        return _judge(history, _foreign(history, spec), ())
+        return _judge(history, _foreign(history, spec, files), ())
+
+
+def _judge(history: History, facts: RunFacts, trouble: Sequence[Reason]) -> RunResult:
+    promises = promises_from_data(facts.promises)
+    checks = run_checks(history, promises, facts.required_checks, recover_within_s=facts.recover_within_s)
+    faults = climb(history, facts.faults, checks)
+    checks = void_spoiled(
+        checks,
+        unhealed=any(fault.gap == "not_healed" for fault in faults),
+        evidence_lost=history.integrity.evidence_lost,
+    )
+    reasons = reasons_of(checks, faults, [*trouble, *_doubts(history.integrity)])
+    return _result(facts, checks, faults, reasons, _counts(history))
+
+
+def _result(
+    facts: RunFacts,
+    checks: tuple[CheckResult, ...],
+    faults: tuple[FaultResult, ...],
+    reasons: tuple[Reason, ...],
+    counts: Counts,
+) -> RunResult:
+    verdict = verdict_of(reasons, checks)
+    return RunResult(
+        v=RESULTS_VERSION,
+        run=facts.run,
+        scenario=facts.scenario,
+        params=facts.params,
+        seed=facts.seed,
+        stack=facts.stack,
+        launcher=facts.launcher,
+        proxy=facts.proxy,
+        verdict=verdict,
+        exit_code=verdict.exit_code,
+        attempts=facts.attempt,
+        reasons=reasons,
+        counts=counts,
+        checks=checks,
+        faults=faults,
+        slos=(),
+        promises=facts.promises,
+        not_judged=_not_judged(promises_from_data(facts.promises)),
+        replay=facts.replay,
+        mutant=facts.mutant,
+    )
+
+
+def _doubts(integrity: Integrity) -> list[Reason]:
+    """What is wrong with the record itself: lost evidence is an error, a run cut short proves nothing."""
+    code, verdict = ("evidence_lost", Verdict.ERROR) if integrity.evidence_lost else ("cut_short", Verdict.INCONCLUSIVE)
+    return [Reason(code=code, text=problem, verdict=verdict) for problem in integrity.problems]
+
+
+def _counts(history: History) -> Counts:
+    events, sent, accepted, unknown = history.rows(COUNTS_SQL)[0]
+    return Counts(events=events, sent=sent, accepted=accepted, unknown=unknown, torn_lines=history.integrity.torn_lines)
+
+
+def _not_judged(promises: Promises) -> tuple[str, ...]:
+    """Names of promises that the stack does not make."""
+    declared = promises_as_data(promises)
+    missing = [name for name in Promises.__dataclass_fields__ if name not in declared]
+    beyond = ["power_loss"] if promises.durability == "process_crash" else []
+    return (*missing, *beyond)
+
+
+def _foreign(history: History, spec: StackSpec, files: Sequence[Path]) -> RunFacts:
+    return RunFacts(
+        v=1,
+        run=",".join(history.integrity.runs),
+        scenario="",
+        params={},
+        source="",
+        seed=0,
+        attempt=1,
+        stack=spec.name,
+        launcher="none",
+        proxy="none",
+        mutant=None,
+        versions={},
+        scenario_sha256="",
+        promises=promises_as_data(spec.promises),
+        faults=(),
+        required_checks=(),
+        recover_within_s=10.0,
+        replay="chat-chaos check " + " ".join(str(file) for file in files),
+    )

@@ -35,25 +35,16 @@ WHERE event IN ('connection_lost', 'client_send_failed') AND mono_ns BETWEEN $be
 """
 
 EXPOSED_SQL = """
-WITH ops AS (
-    SELECT op, any_value(device) FILTER (event = 'client_send_started') AS device,
-           any_value(sender) AS sender, any_value(recipient) AS recipient,
-           min(mono_ns) FILTER (event = 'client_send_started') AS started,
-           min(mono_ns) FILTER (event = 'server_accepted') AS accepted
-    FROM events WHERE op IS NOT NULL GROUP BY op
-), owners AS (
-    SELECT unnest($devices) AS device
-), received AS (
-    SELECT client_message_id AS op, device, min(mono_ns) AS received FROM events
-    WHERE event IN ('recipient_online_delivered', 'recipient_synced') GROUP BY ALL
-), flights AS (
-    SELECT op, started AS left_at, accepted AS arrived_at FROM ops JOIN owners USING (device)
+WITH flights AS (
+    SELECT op, started_ns AS left_ns, coalesce(accepted_ns, given_up_ns) AS arrived_ns
+    FROM sends WHERE list_contains($devices, device)
     UNION ALL
-    SELECT ops.op, started, received FROM ops
-    JOIN owners ON owners.device <> ops.device AND split_part(owners.device, '/', 1) IN (sender, recipient)
-    LEFT JOIN received ON received.op = ops.op AND received.device = owners.device
+    SELECT audience.op, sends.started_ns, receipts.first_ns
+    FROM audience JOIN sends USING (op)
+    LEFT JOIN receipts ON receipts.message = sends.client_message_id AND receipts.device = audience.device
+    WHERE list_contains($devices, audience.device)
 )
-SELECT count(DISTINCT op) FROM flights WHERE left_at <= $ended AND (arrived_at IS NULL OR arrived_at >= $began)
+SELECT count(DISTINCT op) FROM flights WHERE left_ns <= $ended AND (arrived_ns IS NULL OR arrived_ns >= $began)
 """
 
 SEEN_SQL = """
@@ -81,7 +72,7 @@ def climb(history: History, plans: Sequence[FaultPlan], checks: Collection[Check
     """Return how far each planned fault climbed, with its gap if it stopped short."""
     rungs = _rungs(history)
     recovered = next((check.verdict for check in checks if check.id == RECOVERED), None)
-    end_ns = history.db.execute("SELECT coalesce(max(mono_ns), 0) FROM events").fetchone()[0]
+    end_ns = history.number("SELECT max(mono_ns) FROM events")
     return tuple(_Climb(history, plan, rungs.get(plan.id, Rungs()), end_ns).result(recovered) for plan in plans)
 
 
@@ -140,7 +131,7 @@ class _Climb:
 
 def _devices_on(history: History, plan: FaultPlan) -> list[str]:
     """Devices whose traffic passes the target; every device for a fault on a service."""
-    found = history.db.execute(DEVICES_SQL).fetchall()
+    found = history.rows(DEVICES_SQL)
     if kinds()[plan.kind].targets == "service":
         return sorted({device for device, _ in found})
     return sorted({device for device, link in found if plan.target in {link, base_link(link)}})
@@ -148,7 +139,7 @@ def _devices_on(history: History, plan: FaultPlan) -> list[str]:
 
 def _rungs(history: History) -> dict[str, Rungs]:
     found: dict[str, dict[str, Any]] = {}
-    for fault, event, mono_ns, detail in history.db.execute(LADDER_SQL).fetchall():
+    for fault, event, mono_ns, detail in history.rows(LADDER_SQL):
         rungs = found.setdefault(fault, {})
         rungs[event.removeprefix("fault_")] = json.loads(detail or "{}")
         if event == "fault_healed":

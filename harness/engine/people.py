@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import socket
@@ -11,10 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from harness.core.plan import ScenarioPlan
-from harness.core.stack import StackSpec
 from harness.engine.folder import RunFolder
 from harness.stacks.api import Processes, Stack
-from harness.swarm.control import Addresses, SwarmClient, SwarmConfig
+from harness.swarm.control import SwarmClient, SwarmConfig
 
 CHAT, AUTH = "client->chat", "client->auth"
 STOP_WITHIN_S = 5.0
