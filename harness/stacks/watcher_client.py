@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -248,8 +249,11 @@ def _not_started(name: str, program: str, folder: str, answer: Mapping[str, Any]
     if answer["what"] == FOLDER:
         return EnvironmentFault(f"cannot start {name} in {folder}: {reason}", hint="correct the folder it is to run in")
     if answer["what"] == PROGRAM:
+        missing = answer["errno"] == errno.ENOENT
         return EnvironmentFault(
-            f"cannot start {name}: {program}: {reason}",
+            f"cannot start {name}: there is no program {program}"
+            if missing
+            else f"cannot start {name}: {program}: {reason}",
             hint=f"install {program}, or correct the program that the stack file runs",
         )
     return EnvironmentFault(
