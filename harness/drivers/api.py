@@ -88,6 +88,7 @@ class Unknown:
 
     error_code: str
     http_status: int | None = None
+    retry_after_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,10 @@ class Driver(Protocol):
     capabilities: frozenset[str]
     rejected_without_effect: frozenset[int]
     """HTTP statuses after which the service has stored nothing."""
+
+    def direct_conversation(self, one: str, other: str) -> str:
+        """Return the id of the conversation of two people, whoever of them writes first."""
+        ...
 
     async def provision(self, people: Sequence[Person], at: Endpoint) -> Mapping[str, Account]:
         """Make an account for each person; raises ``EnvironmentFault`` when the service will not."""

@@ -1,0 +1,153 @@
+"""Driver for the reference chat backend (source of all facts: ``docs/reference-protocol.md``)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import count
+
+import msgspec
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
+
+from harness.core.clock import Clock
+from harness.core.errors import EnvironmentFault, UsageError
+from harness.drivers.api import Account, Device, Endpoint, IncompleteRead, Person, Refused, Stored, Unknown
+from harness.drivers.reference.frames import MessageFrame
+from harness.drivers.reference.http import CONNECT_LIMIT_S, REJECTED_WITHOUT_EFFECT, Json, refusal, request
+from harness.drivers.reference.session import ReferenceSession
+
+PING_EVERY_S = 1.0
+PING_LIMIT_S = 1.5
+"""A device that only receives notices a black hole by nothing else than missing pongs."""
+CLOSE_LIMIT_S = 0.5
+MAX_FRAME_BYTES = 8 * 1024 * 1024
+ARCHIVE_PAGE = 500
+REGISTRATIONS_AT_ONCE = 16
+ORACLE_DEVICE = "oracle"
+
+
+def make(options: Mapping[str, str]) -> ReferenceDriver:
+    """Return the driver; it takes no options, and raises ``UsageError`` for any."""
+    if options:
+        raise UsageError(
+            f"driver 'reference' takes no option {next(iter(options))!r}", hint="remove it from the stack file"
+        )
+    return ReferenceDriver()
+
+
+class ReferenceDriver:
+    """Speaks the reference protocol: HTTP for accounts and the archive, a WebSocket for everything live."""
+
+    kind = "reference"
+    capabilities: frozenset[str] = frozenset()
+    rejected_without_effect = REJECTED_WITHOUT_EFFECT
+
+    def __init__(self) -> None:
+        self._connections = count(1)
+
+    def direct_conversation(self, one: str, other: str) -> str:
+        """Both sides compute the same id; the service sends it back in its acknowledgement."""
+        return "d:" + ":".join(sorted((one, other)))
+
+    async def provision(self, people: Sequence[Person], at: Endpoint) -> Mapping[str, Account]:
+        """Register everybody under their own names."""
+        some = asyncio.Semaphore(REGISTRATIONS_AT_ONCE)
+
+        async def register(person: Person) -> Account:
+            async with some:
+                return await _register(person, at)
+
+        accounts = await asyncio.gather(*map(register, people))
+        return {account.person: account for account in accounts}
+
+    async def connect(
+        self,
+        account: Account,
+        device: Device,
+        at: Endpoint,
+        *,
+        clock: Clock,  # noqa: ARG002 - no client time in this handshake
+    ) -> ReferenceSession | Refused | Unknown:
+        """Log in, then open the WebSocket where the login's answer says, or else at ``at.chat``."""
+        login = await _login(account, device.id, at)
+        if isinstance(login, Refused | Unknown):
+            return login
+        address = _websocket(str(login.get("url") or f"{at.chat}/v1/ws"))
+        return await self._open(address, str(login["token"]), device)
+
+    async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
+        """Read the account's archive page by page to its end."""
+        login = _complete(await _login(account, ORACLE_DEVICE, at), account)
+        params = {"limit": str(ARCHIVE_PAGE)}
+        while True:
+            page = _complete(
+                await request("GET", f"{at.chat}/v1/archive", params=params, token=str(login["token"])), account
+            )
+            for item in msgspec.convert(page["items"], list[MessageFrame]):
+                yield item.stored()
+            if not page["more"]:
+                return
+            params["cursor"] = str(page["cursor"])
+
+    async def _open(self, address: str, token: str, device: Device) -> ReferenceSession | Refused | Unknown:
+        try:
+            socket = await connect(
+                address,
+                additional_headers={"Authorization": f"Bearer {token}"},
+                compression=None,
+                open_timeout=CONNECT_LIMIT_S,
+                ping_interval=PING_EVERY_S,
+                ping_timeout=PING_LIMIT_S,
+                close_timeout=CLOSE_LIMIT_S,
+                max_size=MAX_FRAME_BYTES,
+                proxy=None,
+            )
+        except (InvalidHandshake, OSError, EOFError) as problem:
+            return _failed(problem)
+        return ReferenceSession(socket, connection=f"{device.id}#{next(self._connections)}", credential=token)
+
+
+async def _register(person: Person, at: Endpoint) -> Account:
+    account = Account(person.name, person.name, secrets.token_urlsafe(12))
+    answer = await request("POST", f"{at.auth}/v1/register", json={"user": account.user, "password": account.password})
+    if isinstance(answer, Refused | Unknown):
+        raise EnvironmentFault(
+            f"the service made no account for {person.name}: {answer.error_code}",
+            hint="each run needs a service with fresh data; its log says more",
+        )
+    return account
+
+
+async def _login(account: Account, device: str, at: Endpoint) -> Json | Refused | Unknown:
+    body = {"user": account.user, "password": account.password, "device": device}
+    answer = await request("POST", f"{at.auth}/v1/login", json=body)
+    if isinstance(answer, Refused | Unknown) or "token" in answer:
+        return answer
+    return Unknown("bad_answer")
+
+
+def _complete(answer: Json | Refused | Unknown, account: Account) -> Json:
+    if isinstance(answer, Refused | Unknown):
+        raise IncompleteRead(f"the archive of {account.person} could not be read to its end: {answer.error_code}")
+    return answer
+
+
+def _websocket(url: str) -> str:
+    return "ws" + url.removeprefix("http") if url.startswith("http") else url
+
+
+def _failed(problem: InvalidHandshake | OSError | EOFError) -> Refused | Unknown:
+    match problem:
+        case InvalidStatus(response=response):
+            code = "unauthorized" if response.status_code == 401 else f"http_{response.status_code}"  # noqa: PLR2004
+            return refusal(response.status_code, code, response.headers.get("Retry-After"))
+        case ConnectionRefusedError():
+            return Refused("connect_failed")
+        case TimeoutError():
+            return Unknown("connect_timeout")
+        case InvalidMessage() | OSError() | EOFError():
+            return Unknown("connection_lost")
+        case _:
+            return Unknown("bad_handshake")

@@ -1,0 +1,142 @@
+"""Frames of the reference protocol as a client reads and writes them (source: ``docs/reference-protocol.md``).
+
+Written anew and not shared with the backend: a client that reads with the server's own code cannot notice that the
+server writes something else than it documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from harness.drivers.api import Accepted, Delivered, Page, Receipt, ReceiptState, Refused, Stored, Unknown
+
+NS_PER_MS = 1_000_000
+
+STATUS_OF_CODE: Mapping[str, int] = {
+    "bad_request": 400,
+    "unauthorized": 401,
+    "token_expired": 401,
+    "unknown_recipient": 404,
+    "unknown_message": 404,
+    "id_reused": 409,
+    "too_large": 413,
+}
+"""Error codes after which nothing was stored, with the HTTP status of the same meaning; others leave it open."""
+
+
+class MessageFrame(msgspec.Struct, frozen=True, kw_only=True, tag="message"):
+    """A stored message: live, in a page of a sync and in the archive alike."""
+
+    message_id: str
+    client_message_id: str
+    conversation_id: str
+    seq: int
+    sender: str
+    body: str
+    server_time_ms: int
+
+    def delivered(self) -> Delivered:
+        """The message as it reaches a device."""
+        return Delivered(**self._facts())
+
+    def stored(self) -> Stored:
+        """The message as the archive holds it."""
+        return Stored(**self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "message_id": self.message_id,
+            "client_message_id": self.client_message_id,
+            "conversation_id": self.conversation_id,
+            "sender": self.sender,
+            "body": self.body,
+            "conversation_seq": self.seq,
+            "server_time_ns": self.server_time_ms * NS_PER_MS,
+        }
+
+
+class AckFrame(msgspec.Struct, frozen=True, kw_only=True, tag="ack"):
+    """The message is on disk."""
+
+    ref: str
+    message_id: str
+    conversation_id: str
+    seq: int
+    server_time_ms: int
+
+    def accepted(self) -> Accepted:
+        """The acknowledgement as an outcome."""
+        return Accepted(
+            message_id=self.message_id,
+            conversation_id=self.conversation_id,
+            conversation_seq=self.seq,
+            server_time_ns=self.server_time_ms * NS_PER_MS,
+            request_id=self.ref,
+        )
+
+
+class OkFrame(msgspec.Struct, frozen=True, tag="ok"):
+    """The receipt was taken."""
+
+    ref: str
+
+
+class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
+    """The request was not carried out, or the service does not know whether it was."""
+
+    ref: str | None
+    code: str
+    message: str = ""
+
+    def outcome(self) -> Refused | Unknown:
+        """A refusal only for codes that are documented to leave nothing behind."""
+        status = STATUS_OF_CODE.get(self.code)
+        return Unknown(self.code) if status is None else Refused(self.code, http_status=status)
+
+
+class ReceiptFrame(msgspec.Struct, frozen=True, kw_only=True, tag="receipt"):
+    """Word that somebody's device got or opened a message."""
+
+    message_id: str
+    state: ReceiptState
+    by: str
+    device: str | None = None
+
+    def receipt(self) -> Receipt:
+        """The receipt as it reaches the sender's device."""
+        return Receipt(self.message_id, self.state, self.by, self.device)
+
+
+class PageFrame(msgspec.Struct, frozen=True, kw_only=True, tag="page"):
+    """One page of what came after a cursor."""
+
+    ref: str
+    items: tuple[MessageFrame, ...]
+    cursor: str
+    more: bool
+
+    def page(self) -> Page:
+        """The page as an outcome."""
+        return Page(tuple(item.delivered() for item in self.items), self.cursor, self.more)
+
+
+Answer = AckFrame | OkFrame | ErrorFrame | PageFrame
+Push = MessageFrame | ReceiptFrame
+Frame = Answer | Push
+
+BadFrame = msgspec.DecodeError
+
+_decoder: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
+
+
+def decode(text: str | bytes) -> Frame:
+    """Read a frame of the service; raises ``BadFrame`` for one that is not as documented."""
+    return _decoder.decode(text)
+
+
+def encode(frame: Mapping[str, Any]) -> str:
+    """Write a client's frame."""
+    return msgspec.json.encode(frame).decode()

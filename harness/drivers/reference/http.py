@@ -1,0 +1,67 @@
+"""The HTTP side of the reference protocol: one call is one request on a connection of its own."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import msgspec
+
+from harness.drivers.api import Refused, Unknown
+
+CONNECT_LIMIT_S = 5.0
+ANSWER_LIMIT_S = 5.0
+REJECTED_WITHOUT_EFFECT = frozenset({400, 401, 403, 404, 409, 413, 415, 422, 429})
+
+Json = dict[str, Any]
+
+# The backend speaks plain HTTP; loading the system's certificates for every client would take a tenth of a second.
+_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_LIMITS = httpx2.Timeout(ANSWER_LIMIT_S, connect=CONNECT_LIMIT_S)
+
+
+async def request(
+    method: str,
+    url: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    params: Mapping[str, str] | None = None,
+    token: str | None = None,
+) -> Json | Refused | Unknown:
+    """Ask once and return the answer's object; without a connection nothing was sent, and that is a refusal."""
+    headers = {"Authorization": f"Bearer {token}"} if token else None
+    try:
+        async with httpx2.AsyncClient(trust_env=False, verify=_NO_CERTIFICATES, timeout=_LIMITS) as client:
+            answer = await client.request(method, url, json=json, params=params, headers=headers)
+    except (httpx2.ConnectError, httpx2.ConnectTimeout):
+        return Refused("connect_failed")
+    except httpx2.TimeoutException:
+        return Unknown("timeout")
+    except httpx2.TransportError:
+        return Unknown("connection_lost")
+    return _outcome(answer)
+
+
+def refusal(status: int, code: str, retry_after: str | None) -> Refused | Unknown:
+    """Read an error status: a refusal when it is known to leave nothing behind, else unknown."""
+    retry_after_ms = int(retry_after) * 1000 if retry_after and retry_after.isdecimal() else None
+    if status in REJECTED_WITHOUT_EFFECT:
+        return Refused(code, http_status=status, retry_after_ms=retry_after_ms)
+    return Unknown(code, http_status=status, retry_after_ms=retry_after_ms)
+
+
+def _outcome(answer: httpx2.Response) -> Json | Refused | Unknown:
+    body = _object(answer.content)
+    if answer.is_success:
+        return Unknown("bad_answer", http_status=answer.status_code) if body is None else body
+    code = str((body or {}).get("code", f"http_{answer.status_code}"))
+    return refusal(answer.status_code, code, answer.headers.get("Retry-After"))
+
+
+def _object(content: bytes) -> Json | None:
+    try:
+        return msgspec.json.decode(content, type=Json)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,165 @@
+"""A live connection to the reference backend: requests matched to answers, and what the service pushes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
+from websockets.protocol import State
+
+from harness.drivers.api import (
+    Accepted,
+    Closed,
+    Incoming,
+    Outgoing,
+    Page,
+    ReceiptState,
+    Refreshed,
+    Refused,
+    TokenRejected,
+    Unknown,
+)
+from harness.drivers.reference.frames import (
+    NS_PER_MS,
+    AckFrame,
+    Answer,
+    BadFrame,
+    ErrorFrame,
+    MessageFrame,
+    OkFrame,
+    PageFrame,
+    ReceiptFrame,
+    decode,
+    encode,
+)
+
+CLOSE_TOKEN_EXPIRED = 4001
+
+NOT_CONNECTED = Refused("not_connected")
+LOST = Unknown("connection_lost")
+BAD_ANSWER = Unknown("bad_answer")
+NOT_SUPPORTED = Refused("not_supported")
+
+
+class ReferenceSession:
+    """One device's WebSocket; made by the driver, which has done the handshake."""
+
+    def __init__(self, socket: ClientConnection, *, connection: str, credential: str) -> None:
+        self.connection = connection
+        self.credential = credential
+        self._socket = socket
+        self._refs = count(1)
+        self._waiting: dict[str, asyncio.Future[Answer | Unknown]] = {}
+        self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._reader = asyncio.create_task(self._read())
+
+    async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:  # noqa: ARG002 - the protocol has no place for it
+        """Send once and wait for the acknowledgement."""
+        answer = await self._ask(
+            "send",
+            client_message_id=message.client_message_id,
+            to=message.recipient,
+            body=message.body,
+            client_time_ms=message.client_time_ns // NS_PER_MS,
+        )
+        return answer.accepted() if isinstance(answer, AckFrame) else _no(answer)
+
+    async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
+        """Read one page of this account's feed."""
+        answer = await self._ask("sync", **({} if cursor is None else {"cursor": cursor}))
+        return answer.page() if isinstance(answer, PageFrame) else _no(answer)
+
+    async def mark(self, message_id: str, state: ReceiptState) -> Refused | Unknown | None:
+        """Tell that this device got or opened a message."""
+        answer = await self._ask("receipt", message_id=message_id, state=state)
+        return None if isinstance(answer, OkFrame) else _no(answer)
+
+    async def refresh(self) -> Refreshed | Refused | Unknown:
+        """Not part of this protocol: a new credential takes a new login."""
+        return NOT_SUPPORTED
+
+    async def register_push(self, token: str | None) -> Refused | Unknown | None:  # noqa: ARG002 - nothing takes it
+        """Not part of this protocol."""
+        return NOT_SUPPORTED
+
+    async def incoming(self) -> AsyncIterator[Incoming]:
+        """Yield pushed messages and receipts until the connection has ended; for one reader."""
+        while True:
+            item = await self._pushed.get()
+            yield item
+            if isinstance(item, Closed):
+                return
+
+    async def close(self, *, abrupt: bool = False) -> None:
+        """Close with a goodbye, or with ``abrupt`` end the TCP connection without a word."""
+        if abrupt:
+            self._socket.transport.abort()
+        else:
+            await self._socket.close()
+        await asyncio.wait([self._reader])
+
+    async def _ask(self, kind: str, **fields: Any) -> Answer | Refused | Unknown:
+        if self._socket.state is not State.OPEN:
+            return NOT_CONNECTED
+        ref = str(next(self._refs))
+        answer: asyncio.Future[Answer | Unknown] = asyncio.get_running_loop().create_future()
+        self._waiting[ref] = answer
+        try:
+            await self._socket.send(encode({"type": kind, "ref": ref, **fields}))
+            return await answer
+        except ConnectionClosed:
+            return LOST
+        finally:
+            self._waiting.pop(ref, None)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                self._take(await self._socket.recv())
+        except ConnectionClosed as end:
+            self._end(_closed(end))
+        except BadFrame:
+            self._socket.transport.abort()
+            self._end(Closed(None, "bad_frame", clean=False))
+
+    def _take(self, text: str | bytes) -> None:
+        match decode(text):
+            case MessageFrame() as message:
+                self._pushed.put_nowait(message.delivered())
+            case ReceiptFrame() as receipt:
+                self._pushed.put_nowait(receipt.receipt())
+            case answer:
+                self._answer(answer)
+
+    def _answer(self, answer: Answer) -> None:
+        # An answer nobody waits for any more came after its request was given up: its fate stays unknown.
+        waiting = self._waiting.get(answer.ref or "")
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    def _end(self, closed: Closed) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(LOST)
+        if closed.code == CLOSE_TOKEN_EXPIRED:
+            self._pushed.put_nowait(TokenRejected("token_expired"))
+        self._pushed.put_nowait(closed)
+
+
+def _no(answer: Answer | Refused | Unknown) -> Refused | Unknown:
+    if isinstance(answer, Refused | Unknown):
+        return answer
+    return answer.outcome() if isinstance(answer, ErrorFrame) else BAD_ANSWER
+
+
+def _closed(end: ConnectionClosed) -> Closed:
+    if end.rcvd is not None:
+        return Closed(end.rcvd.code, end.rcvd.reason, clean=isinstance(end, ConnectionClosedOK))
+    if end.sent is not None:
+        # Our own close was never answered: the keep-alive had no pong, or the goodbye fell on deaf ears.
+        return Closed(None, end.sent.reason or "close_unanswered", clean=False)
+    return Closed(None, "connection_lost", clean=False)
