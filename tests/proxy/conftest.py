@@ -115,6 +115,12 @@ def http_api(toxiproxy_server: RunningServer) -> Http:
     return Http(toxiproxy_server)
 
 
+@pytest.fixture
+def http_for() -> Callable[[RunningServer], Http]:
+    """Give the HTTP API of a server that the test itself started."""
+    return Http
+
+
 class _Echo(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
