@@ -100,20 +100,18 @@ class _Climb:
 
     def _climb(self, exposed: int, recovered: Verdict | None) -> tuple[str, str | None]:
         rungs = self._rungs
-        if rungs.commanded is None:
-            return "planned", "not_commanded"
-        if rungs.healed is None:
-            return ("commanded" if rungs.installed is None else "installed"), "not_healed"
-        if rungs.installed is None:
-            return "commanded", "not_installed"
-        if rungs.healed.get("unproxied"):
-            return "installed", "bypassed"
-        if not self._felt():
-            return "installed", "not_felt"
-        if exposed < self._plan.min_exposed or not self._saw_what_it_must():
-            return "felt", "vacuous"
-        if recovered is Verdict.FAIL:
-            return "healed", "not_recovered"
+        stops = (
+            ("planned", "not_commanded", lambda: rungs.commanded is None),
+            ("commanded", "not_installed", lambda: rungs.installed is None),
+            ("installed", "not_healed", lambda: rungs.healed is None),
+            ("installed", "bypassed", lambda: bool((rungs.healed or {}).get("unproxied"))),
+            ("installed", "not_felt", lambda: not self._felt()),
+            ("felt", "vacuous", lambda: exposed < self._plan.min_exposed or not self._saw_what_it_must()),
+            ("healed", "not_recovered", lambda: recovered is Verdict.FAIL),
+        )
+        for rung, gap, stopped in stops:
+            if stopped():
+                return rung, gap
         return ("healed" if recovered is None else "recovered"), None
 
     def _felt(self) -> bool:

@@ -1,0 +1,140 @@
+"""A stack without processes and proxies without sockets, for tests of faults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.core.stack import LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.proxy.api import Counters, ProxyInfo, ProxyState, ProxyUnavailable, Stream, ToxicState
+from harness.stacks.api import ServiceState
+
+NOTHING_COUNTED = Counters(
+    opened=0, closed=0, cut=0, refused=0, bytes_up=0, bytes_down=0, held_bytes=0, delayed_bytes=0
+)
+
+
+@dataclass(slots=True)
+class FakeLink:
+    """A proxy that remembers what it was told; ``dead`` makes it answer like a server that is gone."""
+
+    name: str
+    enabled: bool = True
+    toxics: dict[str, ToxicState] = field(default_factory=dict)
+    counted: Counters = NOTHING_COUNTED
+    dead: bool = False
+    deaf: bool = False
+    """Takes commands without effect."""
+
+    async def state(self) -> ProxyState:
+        """Read back what it was told."""
+        self._alive()
+        return ProxyState(self.name, "127.0.0.1:1", "127.0.0.1:2", self.enabled, tuple(self.toxics.values()))
+
+    async def enable(self, enabled: bool) -> None:
+        """Remember whether it is open."""
+        self._alive()
+        self.enabled = self.enabled if self.deaf else enabled
+
+    async def add_toxic(
+        self, type: str, *, stream: Stream, attributes: Mapping[str, int], name: str, toxicity: float = 1.0
+    ) -> None:
+        """Remember a toxic."""
+        self._alive()
+        if not self.deaf:
+            self.toxics[name] = ToxicState(name, type, stream, toxicity, dict(attributes))
+
+    async def remove_toxic(self, name: str) -> None:
+        """Forget a toxic."""
+        self._alive()
+        if not self.deaf:
+            self.toxics.pop(name, None)
+
+    async def counters(self) -> Counters | None:
+        """Return ``counted``."""
+        self._alive()
+        return self.counted
+
+    def _alive(self) -> None:
+        if self.dead:
+            raise ProxyUnavailable(f"the proxy of {self.name} does not answer")
+
+
+@dataclass(slots=True)
+class FakeStack:
+    """A stack with one service ``chat`` and the links it was given."""
+
+    spec: StackSpec
+    fakes: dict[str, FakeLink]
+    launcher: str = "fake"
+    proxy: ProxyInfo = ProxyInfo("fake", "0", "http://127.0.0.1:8474")
+    logs: Path = Path()
+    chat: ServiceState = ServiceState(running=True, pid=100, started_ns=1)
+    sick: bool = False
+    """The service runs and never answers."""
+    around: int = 0
+    """Connections that go round the proxies."""
+
+    def link(self, name: str) -> FakeLink:
+        """Return the fake proxy of a link."""
+        return self.fakes[name]
+
+    def links(self) -> Sequence[str]:
+        """Names of the links."""
+        return list(self.fakes)
+
+    def url(self, link: str) -> str:
+        """An address nobody listens on."""
+        return f"http://127.0.0.1:1/{link}"
+
+    def direct_url(self, service: str) -> str:
+        """An address nobody listens on."""
+        return f"http://127.0.0.1:2/{service}"
+
+    def state(self, service: str) -> ServiceState:
+        """The state of the only service."""
+        del service
+        return self.chat
+
+    async def signal(self, service: str, signal: int) -> None:
+        """End the service, whatever the signal."""
+        del service
+        self.chat = replace(self.chat, running=False, exit_status=-signal)
+
+    async def wait_exit(self, service: str, within_s: float) -> bool:
+        """Tell whether it has ended."""
+        del service, within_s
+        return not self.chat.running
+
+    async def start(self, service: str) -> None:
+        """Run again under another pid."""
+        del service
+        self.chat = ServiceState(running=True, pid=(self.chat.pid or 0) + 1, started_ns=2)
+
+    async def healthy(self, service: str, within_s: float) -> bool:
+        """Answer at once: healthy unless ``sick``."""
+        del service, within_s
+        return self.chat.running and not self.sick
+
+    def unproxied(self, service: str) -> int | None:
+        """Return ``around``."""
+        del service
+        return self.around
+
+
+def fake_stack(*links: str) -> FakeStack:
+    """Return a stack whose clients reach ``chat`` over the given links."""
+    base = LinkSpec("client->chat", "client", "chat", per_person=True)
+    spec = StackSpec(
+        name="fake",
+        source="fake",
+        driver="reference",
+        driver_options={},
+        capabilities=frozenset(),
+        promises=Promises(),
+        parameters={},
+        services={"chat": ServiceSpec("chat", None, None)},
+        links={base.name: base},
+    )
+    return FakeStack(spec, {name: FakeLink(name) for name in links or (base.name,)})
