@@ -1,0 +1,113 @@
+"""The WebSocket side: one device's live connection from its upgrade to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from harness.reference.accounts import Accounts, Identity
+from harness.reference.clock import Clock
+from harness.reference.frames import (
+    CLOSE_ABNORMAL,
+    CLOSE_NO_BINARY,
+    CLOSE_NORMAL,
+    CLOSE_TOKEN_EXPIRED,
+    Error,
+    Refused,
+    decode,
+    encode,
+)
+from harness.reference.log import Log
+from harness.reference.service import Chat
+from harness.reference.sessions import Session, Sessions
+from harness.reference.web import bearer, refusal
+
+CLOSE_WITHIN_S = 1.0
+
+
+class Live:
+    """Opens, serves and ends live connections."""
+
+    def __init__(self, accounts: Accounts, sessions: Sessions, chat: Chat, log: Log, clock: Clock) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self._chat = chat
+        self._log = log
+        self._clock = clock
+
+    async def endpoint(self, websocket: WebSocket) -> None:
+        """Serve one connection: refuse its upgrade, or make it the device's session until it ends."""
+        try:
+            identity = await self._accounts.identify(bearer(websocket.headers))
+        except Refused as refused:
+            self._log("upgrade_refused", error_code=refused.code)
+            await websocket.send_denial_response(refusal(refused))
+            return
+        session = Session(identity)
+        # Registered before the client hears of it: what is stored from now on reaches it live, what was stored
+        # before is in its next sync.
+        self._sessions.register(session)
+        code = CLOSE_ABNORMAL
+        try:
+            code = await self._serve(websocket, session, identity)
+        finally:
+            session.ended_cleanly = code in CLOSE_NORMAL
+            session.close(code)
+            self._sessions.unregister(session)
+            self._note("connection_closed", session, code=code)
+
+    async def _serve(self, websocket: WebSocket, session: Session, identity: Identity) -> int:
+        await websocket.accept()
+        self._note("connection_opened", session)
+        lifetime_s = (identity.expires_ms - self._clock()) / 1000
+        expiry = asyncio.get_running_loop().call_later(lifetime_s, session.close, CLOSE_TOKEN_EXPIRED)
+        reader = asyncio.create_task(self._read(websocket, session))
+        writer = asyncio.create_task(session.pump(websocket.send_text))
+        try:
+            ends: list[asyncio.Future[Any]] = [reader, writer, session.closing]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            expiry.cancel()
+            reader.cancel()
+            writer.cancel()
+        await asyncio.wait({reader, writer})
+        if session.closing.done():
+            await _close(websocket, session.closing.result())
+            return session.closing.result()
+        return _end_of(reader, writer)
+
+    async def _read(self, websocket: WebSocket, session: Session) -> int:
+        while True:
+            event = await websocket.receive()
+            if event["type"] == "websocket.disconnect":
+                return int(event.get("code") or CLOSE_ABNORMAL)
+            text = event.get("text")
+            if text is None:
+                session.close(CLOSE_NO_BINARY)
+                return CLOSE_NO_BINARY
+            request = decode(text)
+            if isinstance(request, Error):
+                session.push(encode(request))
+            else:
+                await self._chat.handle(session, request)
+
+    def _note(self, event: str, session: Session, **fields: int) -> None:
+        self._log(event, user=session.user, device=session.device, connection=session.connection, **fields)
+
+
+def _end_of(reader: asyncio.Task[int], writer: asyncio.Task[None]) -> int:
+    """Return the peer's close code; raises what a task died of, unless it was the connection's end."""
+    if not reader.cancelled():
+        return reader.result()
+    if (failure := writer.exception()) is not None and not isinstance(failure, WebSocketDisconnect):
+        raise failure
+    return CLOSE_ABNORMAL
+
+
+async def _close(websocket: WebSocket, code: int) -> None:
+    # The peer may be gone or not reading: its old connection must not hold anything up.
+    with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+        await asyncio.wait_for(websocket.close(code), CLOSE_WITHIN_S)

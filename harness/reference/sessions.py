@@ -1,0 +1,97 @@
+"""Live connections: what each device is to be sent, and who is reachable right now."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+
+from harness.reference.accounts import Identity
+from harness.reference.frames import CLOSE_REPLACED, CLOSE_TOO_SLOW
+
+OUTBOX_FRAMES = 2048
+IN_FLIGHT = 128
+
+Key = tuple[str, str]
+
+
+class Session:
+    """One live connection of a device: its queue of frames and the wish to close it."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.user = identity.user
+        self.device = identity.device
+        self.key: Key = (identity.user, identity.device)
+        self.connection = secrets.token_hex(6)
+        self.ended_cleanly = False
+        self.closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.slots = asyncio.Semaphore(IN_FLIGHT)
+        self._outbox: asyncio.Queue[tuple[str, Callable[[], None] | None]] = asyncio.Queue(OUTBOX_FRAMES)
+
+    def push(self, text: str, then: Callable[[], None] | None = None) -> None:
+        """Queue a frame and call ``then`` once it was written; a client that does not read is closed."""
+        if self.closing.done():
+            return
+        try:
+            self._outbox.put_nowait((text, then))
+        except asyncio.QueueFull:
+            self.close(CLOSE_TOO_SLOW)
+
+    def close(self, code: int) -> None:
+        """Ask the connection's own task to close it; frames queued from now on are dropped."""
+        if not self.closing.done():
+            self.closing.set_result(code)
+
+    async def pump(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Write queued frames in their order until cancelled."""
+        while True:
+            text, then = await self._outbox.get()
+            await send(text)
+            if then is not None:
+                then()
+
+
+class Sessions:
+    """The one live session of each device."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, dict[str, Session]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._live.values()))
+
+    def register(self, session: Session) -> None:
+        """Make this the device's session; the one it had is closed."""
+        devices = self._live.setdefault(session.user, {})
+        replaced = devices.get(session.device)
+        devices[session.device] = session
+        if replaced is not None:
+            replaced.close(CLOSE_REPLACED)
+
+    def unregister(self, session: Session) -> None:
+        """Forget a session that ended, and not the one that has taken its device's place."""
+        if self.at(session.key) is session:
+            self.forget(session.key)
+
+    def at(self, key: Key) -> Session | None:
+        """Return the session of a device."""
+        user, device = key
+        return self._live.get(user, {}).get(device)
+
+    def forget(self, key: Key) -> None:
+        """Take a device off the list."""
+        user, device = key
+        devices = self._live.get(user, {})
+        devices.pop(device, None)
+        if not devices:
+            self._live.pop(user, None)
+
+    def fan_out(self, text: str, users: Iterable[str], besides: Key | None = None) -> int:
+        """Queue a frame for every live device of ``users`` and return their number."""
+        reached = 0
+        for user in users:
+            for session in self._live.get(user, {}).values():
+                if session.key != besides:
+                    session.push(text)
+                    reached += 1
+        return reached

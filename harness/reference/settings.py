@@ -1,0 +1,73 @@
+"""What the service is told by its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.reference.mutants import MUTANTS
+
+TOKEN_TTL_S = 3600
+MAX_PORT = 65535
+
+
+class WrongSettings(Exception):
+    """A variable is missing or not as documented; the text says which and what is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The service's configuration; see ``docs/reference-protocol.md`` for the variables."""
+
+    database: Path
+    host: str
+    port: int
+    control_port: int | None
+    control_token: str
+    mutant: str
+    advertised_url: str | None
+    token_ttl_s: int
+
+    @classmethod
+    def of(cls, env: Mapping[str, str]) -> Settings:
+        """Read the settings; raises ``WrongSettings``."""
+        control_port = _port(env, "CONTROL_PORT") if env.get("CONTROL_PORT") else None
+        if control_port is not None and not env.get("CONTROL_TOKEN"):
+            raise WrongSettings("CONTROL_TOKEN is empty: a control port needs a token")
+        return cls(
+            database=_database(env.get("DB", "")),
+            host=env.get("HOST") or "127.0.0.1",
+            port=_port(env, "PORT"),
+            control_port=control_port,
+            control_token=env.get("CONTROL_TOKEN", ""),
+            mutant=_mutant(env.get("MUTANT", "")),
+            advertised_url=env.get("ADVERTISED_URL") or None,
+            token_ttl_s=_number("TOKEN_TTL_S", env.get("TOKEN_TTL_S") or str(TOKEN_TTL_S)),
+        )
+
+
+def _database(url: str) -> Path:
+    scheme, _, path = url.partition(":")
+    if scheme != "sqlite" or not path:
+        raise WrongSettings(f"DB is {url!r}: wanted is sqlite:/path/to/chat.db")
+    return Path(path)
+
+
+def _port(env: Mapping[str, str], name: str) -> int:
+    number = _number(name, env.get(name, ""))
+    if number > MAX_PORT:
+        raise WrongSettings(f"{name} is {number}: a port is at most {MAX_PORT}")
+    return number
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise WrongSettings(f"{name} is {text!r}: wanted is a positive number")
+    return int(text)
+
+
+def _mutant(name: str) -> str:
+    if name and name not in MUTANTS:
+        raise WrongSettings(f"MUTANT is {name!r}: known are {', '.join(MUTANTS)}, or empty for the healthy service")
+    return name
