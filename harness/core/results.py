@@ -25,7 +25,11 @@ class Witness(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One check over the history; ``verdict`` is None for a check that had nothing to look at (n/a)."""
+    """One check over the history; ``verdict`` is None for a check that had nothing to look at (n/a).
+
+    ``undecided`` items met the antecedent but could not be judged; ``not_judged`` means that the stack does not
+    promise it; ``note`` says in a sentence why a check has no verdict or could not be run.
+    """
 
     id: str
     verdict: Verdict | None
@@ -33,6 +37,9 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     exercised: int
     violations: int
     witnesses: tuple[Witness, ...] = ()
+    undecided: int = 0
+    not_judged: bool = False
+    note: str = ""
 
 
 class FaultResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,222 @@
+"""Runs checks over a history and turns what they find into results."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.checks.catalogue import Check, checks
+from harness.core.axes import PRECEDENCES
+from harness.core.errors import UsageError
+from harness.core.results import CheckResult, Witness
+from harness.core.stack import Promises
+from harness.core.verdicts import Verdict
+from harness.history.faults import FaultWindow, during, fault_windows
+
+if TYPE_CHECKING:
+    from harness.history.ingest import History
+
+MAX_WITNESSES = 5
+"""Witnesses kept per check: one of each cause first, then more of the same."""
+
+RECOVER_WITHIN_S = 10.0
+_FETCHED = 20_000
+_GRACE_NS = 1_000_000_000
+
+
+def run_checks(
+    history: History,
+    promises: Promises,
+    required: Collection[str],
+    *,
+    recover_within_s: float = RECOVER_WITHIN_S,
+    catalogue: Mapping[str, Check] | None = None,
+) -> list[CheckResult]:
+    """Judge a history by every check; a required check that judged too little is inconclusive, any other is n/a.
+
+    ``recover_within_s`` is the time in seconds that senders have after the last heal. A check that cannot be run is
+    an error with a note, not an exception. Raises ``UsageError`` when a required check does not exist.
+    """
+    known = checks() if catalogue is None else catalogue
+    for name in required:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known checks: {', '.join(known)}"
+            raise UsageError(f"there is no check named {name!r}", hint=hint)
+    prepare(history, promises, recover_within_s)
+    windows = fault_windows(history)
+    return [_result(history, check, promises, windows, required=check.id in required) for check in known.values()]
+
+
+def prepare(history: History, promises: Promises, recover_within_s: float = RECOVER_WITHIN_S) -> None:
+    """Make the tables ``settings`` (one row: what was promised) and ``precedences`` that the SQL of checks reads."""
+    history.db.execute(
+        "create or replace table settings as select ?::varchar as promised_order, ?::bigint as deliver_within_ns,"
+        " ?::bigint as recover_within_ns, ?::bigint as idempotency_window_ns, ?::bigint as retention_ns",
+        [
+            promises.order,
+            _ns(promises.deliver_within_s),
+            _ns(recover_within_s),
+            _ns(promises.idempotency_window_s),
+            _ns(promises.retention_s),
+        ],
+    )
+    history.db.execute(
+        "create or replace table precedences"
+        " (kind varchar, later varchar, earlier varchar[], scope varchar, if_recorded boolean, text varchar)"
+    )
+    history.db.executemany(
+        "insert into precedences values (?, ?, ?, ?, ?, ?)",
+        [[one.id, one.later, list(one.earlier), one.scope, one.if_recorded, one.text] for one in PRECEDENCES],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One violation as a check's SQL gave it; ``kind`` tells apart the ways in which one promise breaks."""
+
+    kind: str
+    client_message_id: str | None
+    message_id: str | None
+    conversation_id: str | None
+    device: str | None
+    mono_ns: int | None
+    last_step: str | None
+    missing_step: str | None
+    text: str
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What makes it this violation and no other."""
+        return (self.kind, self.client_message_id or "", self.message_id or "", self.device or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one check saw: ``violations`` counts all, ``rows`` holds the first of them."""
+
+    exercised: int
+    undecided: int
+    violations: int
+    rows: tuple[Finding, ...]
+
+
+def examine(history: History, check: Check) -> Findings:
+    """Run one check over a history that ``prepare`` made ready; raises ``duckdb.Error`` for SQL that is wrong."""
+    history.db.execute(f"create or replace temp table found as {check.violations}")
+    names = [row[0] for row in history.db.execute("describe found").fetchall()]
+    rows = history.rows(
+        "select * from found order by mono_ns nulls last, client_message_id, message_id, device limit ?", [_FETCHED]
+    )
+    return Findings(
+        exercised=history.number(check.exercised),
+        undecided=history.number(check.undecided) if check.undecided else 0,
+        violations=history.number("select count(*) from found"),
+        rows=tuple(_finding(dict(zip(names, row, strict=True))) for row in rows),
+    )
+
+
+def _finding(row: dict[str, Any]) -> Finding:
+    names = ("client_message_id", "message_id", "conversation_id", "device", "mono_ns", "last_step", "missing_step")
+    return Finding(kind=row.get("kind") or "", text=row["text"], **{name: row[name] for name in names})
+
+
+def _result(
+    history: History, check: Check, promises: Promises, windows: Sequence[FaultWindow], *, required: bool
+) -> CheckResult:
+    import duckdb  # noqa: PLC0415 - whoever has a history has it loaded; listing checks must not
+
+    if not check.promise.made_by(promises):
+        note = f"the stack does not promise {check.promise}"
+        return CheckResult(
+            id=check.id, verdict=None, required=required, exercised=0, violations=0, not_judged=True, note=note
+        )
+    try:
+        found = examine(history, check)
+    except (duckdb.Error, KeyError, TypeError, ValueError) as problem:
+        note = f"{check.id} could not be run: {str(problem).partition(chr(10))[0]}"
+        return CheckResult(id=check.id, verdict=Verdict.ERROR, required=required, exercised=0, violations=0, note=note)
+    verdict, note = _verdict(history, check, found, required=required)
+    return CheckResult(
+        id=check.id,
+        verdict=verdict,
+        required=required,
+        exercised=found.exercised,
+        violations=found.violations,
+        witnesses=tuple(_witnesses(history, found.rows, windows)),
+        undecided=found.undecided,
+        note=note,
+    )
+
+
+def _verdict(history: History, check: Check, found: Findings, *, required: bool) -> tuple[Verdict | None, str]:
+    if found.violations:
+        return Verdict.FAIL, ""
+    if required and found.exercised < check.minimum:
+        return Verdict.INCONCLUSIVE, _too_little(history, check, found)
+    if required and found.undecided:
+        return Verdict.INCONCLUSIVE, f"{found.undecided} of what it looks at could not be decided"
+    if not found.exercised:
+        return None, _too_little(history, check, found)
+    return Verdict.PASS, ""
+
+
+def _too_little(history: History, check: Check, found: Findings) -> str:
+    seen = {name for (name,) in history.rows("select distinct event from events")}
+    if absent := [name for name in check.needs if name not in seen]:
+        return f"the history has no {', no '.join(absent)}"
+    return f"it had {found.exercised} of at least {check.minimum} to judge, {found.undecided} could not be decided"
+
+
+def _witnesses(history: History, rows: Sequence[Finding], windows: Sequence[FaultWindow]) -> list[Witness]:
+    """One of each cause first: a defect that shows a thousand times must not hide another that shows once."""
+    lives = _lives(history)
+    causes: dict[tuple[object, ...], int] = {}
+    ranked = []
+    for row in rows:
+        faults = during(windows, *_span(row, lives))
+        cause = (row.kind, row.last_step, row.missing_step, faults)
+        causes[cause] = causes.get(cause, 0) + 1
+        ranked.append((causes[cause], row, faults))
+    ranked.sort(key=lambda one: one[0])
+    return [_witness(row, faults) for _, row, faults in ranked[:MAX_WITNESSES]]
+
+
+def _lives(history: History) -> dict[str, tuple[int, int]]:
+    """From the first attempt of each violated message to the last thing seen of it before the final reading."""
+    found = history.rows(
+        "select s.client_message_id, s.started_ns, max(e.mono_ns) from sends as s"
+        " semi join found as f on f.client_message_id = s.client_message_id"
+        " join events as e on e.client_message_id = s.client_message_id"
+        " where e.observer in ('client', 'wire') and e.mono_ns < (select final_ns from run_times) group by all"
+    )
+    return {message: (started, last) for message, started, last in found}
+
+
+def _span(row: Finding, lives: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """A second is added: a fault that struck just after the last sign of a message may be why it was the last."""
+    moment = row.mono_ns or 0
+    started, last = lives.get(row.client_message_id or "", (moment, moment))
+    return started, last + _GRACE_NS
+
+
+def _witness(row: Finding, faults: tuple[str, ...]) -> Witness:
+    return Witness(
+        text=row.text,
+        client_message_id=row.client_message_id,
+        message_id=row.message_id,
+        conversation_id=row.conversation_id,
+        device=row.device,
+        mono_ns=row.mono_ns,
+        last_step=row.last_step,
+        missing_step=row.missing_step,
+        faults=faults,
+    )
+
+
+def _ns(seconds: float | None) -> int | None:
+    """No value and "forever" alike mean no bound."""
+    return None if seconds is None or math.isinf(seconds) else round(seconds * 1e9)

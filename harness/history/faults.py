@@ -1,0 +1,46 @@
+"""When each fault was in place, for telling which of them a message lived through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.history.ingest import History
+
+
+@dataclass(frozen=True, slots=True)
+class FaultWindow:
+    """One fault from its command to its healing, on the monotonic clock; None: it never got there."""
+
+    fault: str
+    kind: str
+    target: str
+    commanded_ns: int | None
+    installed_ns: int | None
+    healed_ns: int | None
+
+    @property
+    def from_ns(self) -> int | None:
+        """When it may first have bitten: between the command and its read-back it is already at work."""
+        return self.installed_ns if self.commanded_ns is None else self.commanded_ns
+
+    def overlaps(self, from_ns: int, to_ns: int) -> bool:
+        """Tell whether it was in place at some moment of a span."""
+        begun = self.from_ns
+        return begun is not None and begun <= to_ns and (self.healed_ns is None or self.healed_ns >= from_ns)
+
+
+def fault_windows(history: History) -> tuple[FaultWindow, ...]:
+    """Return the faults of a run in the order in which they began."""
+    rows = history.rows(
+        "select fault, coalesce(kind, ''), coalesce(target, ''), commanded_ns, installed_ns, healed_ns"
+        " from fault_windows order by coalesce(commanded_ns, installed_ns), fault"
+    )
+    return tuple(FaultWindow(*row) for row in rows)
+
+
+def during(windows: Iterable[FaultWindow], from_ns: int, to_ns: int) -> tuple[str, ...]:
+    """Return the ids of the faults that were in place during a span."""
+    return tuple(window.fault for window in windows if window.overlaps(from_ns, to_ns))

@@ -1,0 +1,260 @@
+-- What the checks read: the events of one run, arranged by message, device and fault.
+-- A message is known by its client's id; a copy without one is matched through the acknowledgement.
+
+create view witnessed as
+select * from events where observer in ('client', 'wire');
+
+create table names as
+select message_id, min(client_message_id) as client_message_id
+from witnessed
+where event = 'server_accepted' and message_id is not null and client_message_id is not null
+group by message_id;
+
+-- One row per wire attempt. An attempt whose end nobody saw is unknown, never failed.
+create table attempts as
+with said as (
+    select coalesce(op, client_message_id) as op, coalesce(attempt, 1) as attempt, event, outcome, mono_ns, error_code, http_status
+    from witnessed
+    where event in ('client_send_started', 'server_accepted', 'client_send_failed')
+      and coalesce(op, client_message_id) is not null
+)
+select
+    op,
+    attempt,
+    min(mono_ns) filter (event = 'client_send_started') as started_ns,
+    min(mono_ns) filter (event = 'server_accepted') as accepted_ns,
+    min(mono_ns) filter (event = 'client_send_failed') as failed_ns,
+    case
+        when count(*) filter (event = 'server_accepted') > 0 then 'ok'
+        when count(*) filter (event = 'client_send_failed' and outcome is distinct from 'fail') > 0 then 'unknown'
+        when count(*) filter (event = 'client_send_failed') > 0 then 'fail'
+        else 'unknown'
+    end as outcome,
+    min(error_code) filter (event = 'client_send_failed') as error_code,
+    min(http_status) filter (event = 'client_send_failed') as http_status
+from said
+group by op, attempt
+having count(*) filter (event = 'client_send_started') > 0;
+
+-- One row per operation: a send with all its attempts.
+create table sends as
+with said as (
+    select
+        coalesce(op, client_message_id) as op,
+        min(coalesce(client_message_id, op)) as client_message_id,
+        min(conversation_id) as conversation_id,
+        min(sender) filter (event = 'client_send_started') as sender,
+        min(recipient) filter (event = 'client_send_started') as recipient,
+        min(device) filter (event = 'client_send_started') as device,
+        min(body_digest) filter (event = 'client_send_started') as body_digest,
+        arg_min(message_id, mono_ns) filter (event = 'server_accepted') as message_id,
+        arg_min(conversation_seq, mono_ns) filter (event = 'server_accepted') as conversation_seq,
+        min(mono_ns) filter (event = 'client_send_failed' and detail->>'final' = 'true') as given_up_ns
+    from witnessed
+    where event in ('client_send_started', 'server_accepted', 'client_send_failed')
+      and coalesce(op, client_message_id) is not null
+    group by coalesce(op, client_message_id)
+),
+tried as (
+    select
+        op,
+        count(*) as attempts,
+        max(attempt) as last_attempt,
+        min(started_ns) as started_ns,
+        max(started_ns) as last_started_ns,
+        min(accepted_ns) as accepted_ns,
+        case
+            when count(*) filter (outcome = 'ok') > 0 then 'ok'
+            when count(*) filter (outcome = 'unknown') > 0 then 'unknown'
+            else 'fail'
+        end as outcome
+    from attempts
+    group by op
+)
+select said.*, tried.* exclude (op) from said join tried using (op);
+
+-- Every copy that a device got, before any de-duplication.
+create table deliveries as
+select
+    coalesce(e.client_message_id, n.client_message_id, e.message_id) as message,
+    coalesce(e.client_message_id, n.client_message_id) as client_message_id,
+    e.message_id,
+    e.conversation_id,
+    e.conversation_seq,
+    e.sender,
+    e.body_digest,
+    e.device,
+    split_part(e.device, '/', 1) as person,
+    e.observer,
+    e.event = 'recipient_online_delivered' as live,
+    e.connection,
+    e.cursor_from,
+    e.cursor_to,
+    e.mono_ns
+from witnessed as e left join names as n using (message_id)
+where e.event in ('recipient_online_delivered', 'recipient_synced') and e.device is not null;
+
+-- One row per message and device: when it first came, and how.
+create table receipts as
+select
+    message,
+    device,
+    min(client_message_id) as client_message_id,
+    min(message_id) as message_id,
+    min(person) as person,
+    min(mono_ns) filter (live) as first_live_ns,
+    min(mono_ns) filter (not live) as first_sync_ns,
+    min(mono_ns) as first_ns,
+    count(*) as copies
+from deliveries
+group by message, device;
+
+create table devices as
+select
+    device,
+    split_part(device, '/', 1) as person,
+    min(mono_ns) as first_ns,
+    max(mono_ns) filter (event = 'sync_completed' and phase = 'final') as final_synced_ns
+from witnessed
+where event in ('person_online', 'connection_opened', 'sync_completed') and device is not null
+group by device;
+
+-- A connection whose end nobody saw lasted as long as its witness did.
+create table connections as
+with opened as (
+    select device, connection, min(mono_ns) as opened_ns, min(writer) as writer
+    from witnessed
+    where event = 'connection_opened' and device is not null and connection is not null
+    group by device, connection
+),
+ends as (
+    select device, connection, mono_ns from witnessed where event = 'connection_lost' and connection is not null
+),
+departures as (
+    select device, mono_ns from witnessed where event = 'person_offline'
+),
+last_words as (
+    select writer, max(mono_ns) as mono_ns from events group by writer
+)
+select
+    o.device,
+    o.connection,
+    o.opened_ns,
+    least(
+        (select min(e.mono_ns) from ends as e
+         where e.device = o.device and e.connection = o.connection and e.mono_ns >= o.opened_ns),
+        (select min(d.mono_ns) from departures as d where d.device = o.device and d.mono_ns >= o.opened_ns),
+        (select w.mono_ns from last_words as w where w.writer = o.writer)
+    ) as lost_ns
+from opened as o;
+
+-- Who belongs to which message, and on which devices it must arrive: those known before it was sent.
+create table members as
+select distinct op, conversation_id, unnest([sender, recipient]) as person from sends;
+
+create table audience as
+select s.op, s.client_message_id, s.accepted_ns, d.device, d.person, d.final_synced_ns
+from sends as s
+join members as m on m.op = s.op
+join devices as d on d.person = m.person
+where d.device is distinct from s.device and d.first_ns <= s.started_ns;
+
+-- The truth at the end: each reading, then each message once.
+create table readings as
+select
+    e.recipient as person,
+    coalesce(e.client_message_id, n.client_message_id, e.message_id) as message,
+    coalesce(e.client_message_id, n.client_message_id) as client_message_id,
+    e.message_id,
+    e.conversation_id,
+    e.conversation_seq,
+    e.sender,
+    e.body_digest,
+    e.mono_ns
+from events as e left join names as n using (message_id)
+where e.event = 'oracle_read';
+
+create table oracle as
+select
+    message,
+    message_id,
+    min(client_message_id) as client_message_id,
+    min(conversation_id) as conversation_id,
+    min(conversation_seq) as conversation_seq,
+    min(sender) as sender,
+    min(body_digest) as body_digest,
+    min(mono_ns) as mono_ns
+from readings
+group by message, message_id;
+
+-- A reading is complete only when it says so and every message that it announces is on record.
+create table oracle_status as
+with said as (
+    select
+        recipient as person,
+        bool_or(coalesce(detail->>'complete' = 'true', false)) as complete,
+        max(cast(detail->>'messages' as bigint)) filter (detail->>'complete' = 'true') as messages,
+        max(mono_ns) as completed_ns
+    from events
+    where event = 'oracle_completed' and recipient is not null
+    group by recipient
+)
+select
+    person,
+    complete and (select count(*) from readings as r where r.person = said.person) >= coalesce(messages, 0) as complete,
+    completed_ns
+from said;
+
+create table fault_windows as
+select
+    fault,
+    max(detail->>'kind') as kind,
+    max(coalesce(link, service, detail->>'target')) as target,
+    min(mono_ns) filter (event = 'fault_commanded') as commanded_ns,
+    min(mono_ns) filter (event = 'fault_installed') as installed_ns,
+    max(mono_ns) filter (event = 'fault_healed') as healed_ns
+from events
+where fault is not null and event like 'fault_%'
+group by fault;
+
+create table phases as
+with begun as (
+    select phase, min(mono_ns) filter (event = 'phase_started') as said_ns, min(mono_ns) as seen_ns
+    from events
+    where phase is not null
+    group by phase
+)
+select phase, coalesce(said_ns, seen_ns) as started_ns from begun;
+
+-- Moments when a witness was itself held up: what is late then may be late in the record only.
+create table stalls as
+with witnesses as (
+    select distinct writer from witnessed
+),
+beats as (
+    select writer, mono_ns, lag(mono_ns) over (partition by writer order by mono_ns) as before_ns
+    from events
+    where event = 'recorder_heartbeat'
+),
+held as (
+    select writer, mono_ns, coalesce(cast(detail->>'took_ms' as double), cast(detail->>'lag_ms' as double), delay_ms, 0) as ms, event
+    from events
+    where event in ('recorder_stall', 'generator_lag')
+)
+select writer, before_ns as from_ns, mono_ns as to_ns from beats semi join witnesses using (writer)
+where mono_ns - before_ns > 2000000000
+union all
+select writer, mono_ns - cast(ms * 1000000 as bigint), mono_ns from held semi join witnesses using (writer)
+where (event = 'recorder_stall' and ms >= 100) or ms > 1000;
+
+create table run_times as
+select
+    min(mono_ns) as origin_ns,
+    max(mono_ns) as end_ns,
+    coalesce((select max(healed_ns) from fault_windows), (select started_ns from phases where phase = 'observe'), min(mono_ns)) as calm_ns,
+    coalesce((select started_ns from phases where phase = 'final'), max(mono_ns)) as final_ns,
+    coalesce((select started_ns from phases where phase = 'oracle'),
+             (select min(mono_ns) from readings), max(mono_ns)) as oracle_ns
+from events;
+
+create macro at_s(ns) as printf('%.3f s', (ns - (select origin_ns from run_times)) / 1e9);
