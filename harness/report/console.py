@@ -10,9 +10,10 @@ from typing import TextIO
 from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunFinished, RunSkipped, StreamItem
+from harness.report.places import near
 from harness.report.progress import LiveProgress, NoProgress, PlainProgress, Progress
 from harness.report.style import style_for
-from harness.report.text import Detail, describe_run, describe_session, describe_skip
+from harness.report.text import Detail, Judged, describe_run, describe_session, describe_skip
 
 LifeOf = Callable[[Path, RunResult], str]
 
@@ -32,12 +33,12 @@ class Console:
         self._style = style_for(results or sys.stderr, environ)
         self._detail = detail
         self._life_of = life_of
-        self._skipped: list[RunSkipped] = []
+        self.skipped: list[RunSkipped] = []
 
     def __call__(self, item: StreamItem) -> None:
         """Show one fact."""
         if isinstance(item, RunSkipped):
-            self._skipped.append(item)
+            self.skipped.append(item)
             self._progress.pause()
             self._write(describe_skip(item, self._style))
             return
@@ -48,8 +49,8 @@ class Console:
     def close(self, results: Sequence[RunResult], exit_code: int) -> None:
         """Write the closing lines of a session of several runs."""
         self._progress.pause()
-        if len(results) + len(self._skipped) > 1:
-            self._write(["", *describe_session(results, len(self._skipped), exit_code, self._style)])
+        if len(results) + len(self.skipped) > 1:
+            self._write(["", *describe_session(results, len(self.skipped), exit_code, self._style)])
 
     def pause(self) -> None:
         """Leave the terminal clean, as for a message about an interruption."""
@@ -61,7 +62,9 @@ class Console:
         broken = item.result.verdict is Verdict.FAIL and not self._detail.quiet
         life = self._life_of(item.folder, item.result) if broken else ""
         self._progress.pause()
-        self._write(describe_run(item, self._style, self._detail, life))
+        self._write(
+            describe_run(Judged(item.result, near(item.folder), item.elapsed_s, life), self._style, self._detail)
+        )
 
     def _write(self, lines: Sequence[str]) -> None:
         if self._results is not None:

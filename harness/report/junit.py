@@ -82,7 +82,7 @@ class JUnitReport:
 
     def _unfinished(self, plan: ScenarioPlan) -> ET.Element:
         if _key(plan) in self._skipped:
-            return ET.Element("skipped", message=_clean(f"unsupported: {self._skipped[_key(plan)]}"))
+            return ET.Element("skipped", message=_clean(self._skipped[_key(plan)]))
         if _key(plan) in self._started:
             return _element("error", "interrupted", "the session ended while this scenario was running")
         return ET.Element("skipped", message="not run: the session ended before its turn")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from harness.engine.stream import FaultMoved, PhaseStarted, RunFinished, RunStarted
+from harness.report.places import near
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -64,7 +65,7 @@ class PlainProgress:
             case RunStarted():
                 again = f", attempt {item.attempt}" if item.attempt > 1 else ""
                 mutant = f", mutant {item.mutant}" if item.mutant else ""
-                return f"started with seed {item.seed}{mutant}{again} in {item.folder}"
+                return f"started with seed {item.seed}{mutant}{again} in {near(item.folder)}"
             case PhaseStarted() if self.verbose:
                 return f"{item.phase}{_expected(item)}"
             case FaultMoved() if self.verbose:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.core.results import CheckResult, FaultResult, Reason, RunResult
 from harness.core.verdicts import Verdict
-from harness.engine.stream import RunFinished, RunSkipped
+from harness.engine.stream import RunSkipped
 from harness.report.style import Style
 
 _VERDICT_WIDTH = len(Verdict.INCONCLUSIVE.value)
@@ -23,29 +23,42 @@ class Detail:
     verbose: bool = False
 
 
-def describe_run(item: RunFinished, style: Style, detail: Detail, life: str = "") -> list[str]:
-    """Return the lines of one finished run; ``life`` is the story of the first witness, already rendered."""
-    result = item.result
-    lines = [_headline(item, style, detail)]
-    if detail.quiet:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A result with what surrounds it: its folder, how long it took, the story of its first witness.
+
+    ``folder`` is None for bare events, ``elapsed_s`` for a run that was judged later; ``life`` is already rendered.
+    """
+
+    result: RunResult
+    folder: str | None = None
+    elapsed_s: float | None = None
+    life: str = ""
+
+
+def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
+    """Return the lines of one judged run: the verdict first, then what a person needs to act on it."""
+    result = judged.result
+    lines = [_headline(judged, style, detail)]
+    if detail.quiet or (result.verdict is Verdict.PASS and not detail.verbose):
         return lines
-    if result.verdict is not Verdict.PASS:
-        lines += _reasons(result, style)
-        lines += _broken(result, style)
-    if result.verdict is not Verdict.PASS or detail.verbose:
-        lines += [_labelled("fault", _fault(fault, style), style) for fault in result.faults]
+    lines += _reasons(result, style)
+    lines += _broken(result, style)
+    lines += [_labelled("fault", _fault(fault, style), style) for fault in result.faults]
     if detail.verbose:
         lines += [_labelled("check", _check(check, style), style) for check in result.checks]
-    if life:
-        lines += ["", *(f"  {line}".rstrip() for line in life.splitlines()), ""]
-    if result.verdict is not Verdict.PASS or detail.verbose:
-        lines += [_labelled("folder", str(item.folder), style), _labelled("replay", result.replay, style)]
+    if judged.life:
+        lines += ["", *(f"  {line}".rstrip() for line in judged.life.splitlines()), ""]
+    if judged.folder:
+        lines.append(_labelled("folder", judged.folder, style))
+    if result.replay:
+        lines.append(_labelled("replay", result.replay, style))
     return lines
 
 
 def describe_skip(item: RunSkipped, style: Style) -> list[str]:
-    """Return the line of a scenario that this stack cannot play."""
-    return [f"{style.paint('UNSUPPORTED'.ljust(_VERDICT_WIDTH), 'dim')}  {item.plan.id}  {item.reason}"]
+    """Return the line of a scenario that was not played: this stack cannot, or an earlier one failed."""
+    return [f"{style.paint('SKIPPED'.ljust(_VERDICT_WIDTH), 'dim')}  {item.plan.id}  {item.reason}"]
 
 
 def describe_session(results: Sequence[RunResult], skipped: int, exit_code: int, style: Style) -> list[str]:
@@ -53,7 +66,7 @@ def describe_session(results: Sequence[RunResult], skipped: int, exit_code: int,
     tally = Counter(result.verdict for result in results)
     counts = [f"{tally[verdict]} {verdict}" for verdict in Verdict if tally[verdict]]
     if skipped:
-        counts.append(f"{skipped} unsupported")
+        counts.append(f"{skipped} skipped")
     runs = f"{len(results)} run{'' if len(results) == 1 else 's'}"
     lines = [f"{runs}: {', '.join(counts) or 'none finished'}" + style.paint(f"  (exit {exit_code})", "dim")]
     not_judged = sorted({name for result in results for name in result.not_judged})
@@ -62,19 +75,26 @@ def describe_session(results: Sequence[RunResult], skipped: int, exit_code: int,
     return lines
 
 
-def _headline(item: RunFinished, style: Style, detail: Detail) -> str:
-    result = item.result
-    marks = [f"{item.elapsed_s:.1f} s", f"seed {result.seed}"]
+def _headline(judged: Judged, style: Style, detail: Detail) -> str:
+    result = judged.result
+    marks = [f"seed {result.seed}"]
+    if judged.elapsed_s is not None:
+        marks.insert(0, f"{judged.elapsed_s:.1f} s")
     if result.mutant:
         marks.append(f"mutant {result.mutant}")
     if result.attempts > 1:
         marks.append(f"attempt {result.attempts}")
-    if item.rerun:
-        marks.append("will be repeated")
-    head = f"{style.verdict(result.verdict, _VERDICT_WIDTH)}  {style.paint(item.plan.id, 'bold')}  {', '.join(marks)}"
+    name = style.paint(scenario_id(result), "bold")
+    head = f"{style.verdict(result.verdict, _VERDICT_WIDTH)}  {name}  {', '.join(marks)}"
     if result.verdict is Verdict.PASS and not detail.quiet:
         head += style.paint(f"  {_grounds(result)}", "dim")
     return head
+
+
+def scenario_id(result: RunResult) -> str:
+    """Return name and matrix entry, as the plan had them."""
+    entry = ",".join(f"{axis}={value}" for axis, value in result.params.items())
+    return f"{result.scenario}[{entry}]" if entry else result.scenario
 
 
 def _grounds(result: RunResult) -> str:

@@ -48,7 +48,7 @@ def make_finished(verdict: Verdict = Verdict.PASS, plan: ScenarioPlan | None = N
     facts: dict[str, object] = {
         "v": 1,
         "run": f"run-{plan.id}",
-        "scenario": plan.id,
+        "scenario": plan.name,
         "params": plan.matrix,
         "seed": 7,
         "stack": "reference",

@@ -9,7 +9,7 @@ from harness.core.plan import ScenarioPlan
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunFinished, RunSkipped
 from harness.report.style import Style
-from harness.report.text import Detail, describe_run, describe_session, describe_skip
+from harness.report.text import Detail, Judged, describe_run, describe_session, describe_skip, scenario_id
 
 Finished = Callable[..., RunFinished]
 Planned = Callable[..., ScenarioPlan]
@@ -17,16 +17,21 @@ Planned = Callable[..., ScenarioPlan]
 PLAIN = Style(enabled=False)
 
 
+def judged(item: RunFinished, life: str = "") -> Judged:
+    """What the console makes of a finished run."""
+    return Judged(item.result, str(item.folder), item.elapsed_s, life)
+
+
 def test_a_pass_is_one_line_that_says_what_it_rests_on(finished: Finished) -> None:
     """A pass names the checks, the messages and the fault that did bite."""
-    [line] = describe_run(finished(), PLAIN, Detail())
+    [line] = describe_run(judged(finished()), PLAIN, Detail())
     assert line == ("PASS          bad-day  12.3 s, seed 7  1 checks over 41 messages; crash: recovered, 3 in flight")
 
 
 def test_a_failure_shows_check_witness_life_and_replay(finished: Finished) -> None:
     """A person sees what broke, the sentence of the first witness, where the message died and how to see it again."""
     item = finished(Verdict.FAIL, mutant="ack_before_store")
-    assert describe_run(item, PLAIN, Detail(), life="+0.0 s  sent\n+0.1 s  crash") == [
+    assert describe_run(judged(item, "+0.0 s  sent\n+0.1 s  crash"), PLAIN, Detail()) == [
         "FAIL          bad-day  12.3 s, seed 7, mutant ack_before_store",
         "  broken    acked_never_lost  1 of 40 examined",
         "            alice's message c-1 was acknowledged and is absent from the oracle",
@@ -43,19 +48,19 @@ def test_a_failure_shows_check_witness_life_and_replay(finished: Finished) -> No
 
 def test_an_inconclusive_run_names_the_gap(finished: Finished) -> None:
     """A fault that nothing met is named with the gap and the rung it reached."""
-    lines = describe_run(finished(Verdict.INCONCLUSIVE), PLAIN, Detail())
+    lines = describe_run(judged(finished(Verdict.INCONCLUSIVE)), PLAIN, Detail())
     assert lines[1] == "  because   no traffic met the fault [not_felt]"
     assert lines[2] == "  fault     crash  process.kill on chat: not_felt (got as far as installed, 0 in flight)"
 
 
 def test_quiet_leaves_the_verdict_line(finished: Finished) -> None:
     """With -q a failure is its verdict line and nothing else."""
-    assert len(describe_run(finished(Verdict.FAIL), PLAIN, Detail(quiet=True))) == 1
+    assert len(describe_run(judged(finished(Verdict.FAIL)), PLAIN, Detail(quiet=True))) == 1
 
 
 def test_verbose_lists_every_check(finished: Finished) -> None:
     """With -v a pass lists each check with what it examined, and those that had nothing to look at."""
-    lines = describe_run(finished(), PLAIN, Detail(verbose=True))
+    lines = describe_run(judged(finished()), PLAIN, Detail(verbose=True))
     assert "  check     acked_never_lost: pass, 40 examined, required" in lines
     assert "  check     order: n/a, 0 examined" in lines
 
@@ -63,20 +68,26 @@ def test_verbose_lists_every_check(finished: Finished) -> None:
 def test_colour_is_only_around_the_words(finished: Finished) -> None:
     """With colour the text is the same once the escape codes are taken out."""
     item = finished(Verdict.FAIL)
-    coloured = describe_run(item, Style(enabled=True), Detail())
+    coloured = describe_run(judged(item), Style(enabled=True), Detail())
     assert coloured[0].startswith("\x1b[31;1mFAIL")
-    assert [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in coloured] == describe_run(item, PLAIN, Detail())
+    assert [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in coloured] == describe_run(judged(item), PLAIN, Detail())
 
 
 def test_the_session_is_counted_worst_first(finished: Finished) -> None:
     """The closing lines count the verdicts, worst first, and show what nobody judged."""
     results = [finished().result, finished(Verdict.FAIL, not_judged=("push_content",)).result]
     assert describe_session(results, 1, 1, PLAIN) == [
-        "2 runs: 1 fail, 1 pass, 1 unsupported  (exit 1)",
+        "2 runs: 1 fail, 1 pass, 1 skipped  (exit 1)",
         "not judged, because the stack does not promise it: push_content",
     ]
 
 
 def test_what_cannot_be_played_is_named_with_its_reason(plan: Planned) -> None:
     """An unsupported scenario has a line of its own."""
-    assert describe_skip(RunSkipped(plan(), "needs push"), PLAIN) == ["UNSUPPORTED   bad-day  needs push"]
+    assert describe_skip(RunSkipped(plan(), "needs push"), PLAIN) == ["SKIPPED       bad-day  needs push"]
+
+
+def test_a_matrix_entry_is_part_of_the_name(plan: Planned, finished: Finished) -> None:
+    """Entries of a matrix are told apart as in the plan, also when only the result is at hand."""
+    item = finished(plan=plan(cut="1s"))
+    assert scenario_id(item.result) == item.plan.id == "bad-day[cut=1s]"
