@@ -10,9 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from harness.core.plan import ScenarioPlan
+from harness.core.stack import StackSpec
+from harness.drivers.api import Endpoint
 from harness.engine.folder import RunFolder
 from harness.stacks.api import Processes, Stack
-from harness.swarm.control import SwarmClient, SwarmConfig
+from harness.swarm.config import EVERYBODY, Route, SwarmConfig
+from harness.swarm.control import SwarmClient
 
 CHAT, AUTH = "client->chat", "client->auth"
 STOP_WITHIN_S = 5.0
@@ -48,9 +51,10 @@ async def started_swarm(
 def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFolder, seed: int) -> SwarmConfig:
     """Return all that the swarm needs to know."""
     spec = stack.spec
+    named = sorted(plan.fault_people)
     return SwarmConfig(
         run=run,
-        events=str(folder.events),
+        events=folder.events,
         key=secrets.token_hex(32),
         seed=seed,
         people=plan.people,
@@ -58,6 +62,23 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
         client=plan.client,
         driver=spec.driver,
         driver_options=spec.driver_options,
-        endpoints={"*": _addresses(stack, CHAT), **{name: _own(stack, name) for name in sorted(plan.fault_people)}},
-        direct=_direct(spec, stack),
+        endpoints={EVERYBODY: _route(stack, None), **{person: _route(stack, person) for person in named}},
+        direct=Endpoint(stack.direct_url(_service(spec, CHAT)), stack.direct_url(_service(spec, AUTH))),
     )
+
+
+def _route(stack: Stack, person: str | None) -> Route:
+    chat, auth = (_edge(stack, link, person) for link in (CHAT, AUTH))
+    return Route(chat=stack.url(chat), auth=stack.url(auth), link=chat)
+
+
+def _edge(stack: Stack, link: str, person: str | None) -> str:
+    """The person's own edge of a link where it has been made, else the one that all share."""
+    own = link.replace("client", f"client:{person}", 1)
+    if own in stack.links():
+        return own
+    return link if link in stack.links() else CHAT
+
+
+def _service(spec: StackSpec, link: str) -> str:
+    return spec.links[link if link in spec.links else CHAT].service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
 from harness.core.errors import EnvironmentFault
@@ -116,14 +116,14 @@ class Run:
 
     @asynccontextmanager
     async def _conducting(self, stack: Stack, swarm: SwarmClient, bypass: BypassWatch) -> AsyncIterator[Conductor]:
-        journal = Journal(self._do.folder.journal)
-        stage = Stage(stack, self._recorder, journal, bypass, self._moved)
-        conductor = Conductor(self._plan.faults, stage, swarm)
-        try:
-            yield conductor
-        except BaseException:
-            await conductor.abandon()
-            raise
+        with closing(Journal(self._do.folder.journal)) as journal:
+            stage = Stage(stack, self._recorder, journal, bypass, self._moved)
+            conductor = Conductor(self._plan.faults, stage, swarm)
+            try:
+                yield conductor
+            except BaseException:
+                await conductor.abandon()
+                raise
 
     async def _disturb(self, swarm: SwarmClient, conductor: Conductor) -> None:
         observe_s = self._plan.phases.observe_s

@@ -13,6 +13,8 @@ from harness.stacks.api import ServiceState
 NOTHING_COUNTED = Counters(
     opened=0, closed=0, cut=0, refused=0, bytes_up=0, bytes_down=0, held_bytes=0, delayed_bytes=0
 )
+PROXY = ProxyInfo("fake", "0", "http://127.0.0.1:8474")
+RUNNING = ServiceState(running=True, pid=100, started_ns=1)
 
 
 @dataclass(slots=True)
@@ -68,9 +70,9 @@ class FakeStack:
     spec: StackSpec
     fakes: dict[str, FakeLink]
     launcher: str = "fake"
-    proxy: ProxyInfo = ProxyInfo("fake", "0", "http://127.0.0.1:8474")
+    proxy: ProxyInfo = PROXY
     logs: Path = Path()
-    chat: ServiceState = ServiceState(running=True, pid=100, started_ns=1)
+    chat: ServiceState = RUNNING
     sick: bool = False
     """The service runs and never answers."""
     around: int = 0
