@@ -44,10 +44,10 @@ def judge_events(files: Sequence[Path], spec: StackSpec) -> RunResult:
 
 def _judge(history: History, facts: RunFacts, trouble: Sequence[Reason]) -> RunResult:
     promises = promises_from_data(facts.promises)
-    checks = run_checks(history, promises, facts.required_checks, recover_within_s=facts.recover_within_s)
-    faults = climb(history, facts.faults, checks)
+    found = run_checks(history, promises, facts.required_checks, recover_within_s=facts.recover_within_s)
+    faults = climb(history, facts.faults, found)
     checks = void_spoiled(
-        checks,
+        found,
         unhealed=any(fault.gap == "not_healed" for fault in faults),
         evidence_lost=history.integrity.evidence_lost,
     )

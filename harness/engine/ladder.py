@@ -7,7 +7,7 @@ the target, and (for a slow line) how much longer their messages took.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,7 @@ class _Climb:
 
     def _climb(self, exposed: int, recovered: Verdict | None) -> tuple[str, str | None]:
         rungs = self._rungs
-        stops = (
+        stops: tuple[tuple[str, str, Callable[[], bool]], ...] = (
             ("planned", "not_commanded", lambda: rungs.commanded is None),
             ("commanded", "not_installed", lambda: rungs.installed is None),
             ("installed", "not_healed", lambda: rungs.healed is None),

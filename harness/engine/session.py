@@ -62,7 +62,8 @@ class _Session:
                 result, last = await self._attempt(plan, spec, attempt)
                 if last:
                     break
-        self._stopped = self._stopped or (self._options.fail_fast and result.verdict is Verdict.FAIL)
+        if self._options.fail_fast and result.verdict is Verdict.FAIL:
+            self._stopped = True
         return result
 
     async def _attempt(self, plan: ScenarioPlan, spec: StackSpec, attempt: int) -> tuple[RunResult, bool]:

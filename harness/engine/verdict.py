@@ -72,6 +72,7 @@ def _void(check: CheckResult, unhealed: bool, evidence_lost: bool) -> CheckResul
         required=check.required,
         exercised=0,
         violations=0,
+        note="what it missed may be missing because of the environment, not the service",
     )
 
 
@@ -85,8 +86,11 @@ def _violations(checks: Iterable[CheckResult]) -> Iterator[Reason]:
                 code="check_failed", check=check.id, text=f"{check.id} could not be run", verdict=check.verdict
             )
         elif check.verdict is Verdict.INCONCLUSIVE and check.required:
-            text = f"{check.id} is required but had too little to judge ({check.exercised} items)"
+            text = f"{check.id} is required, but {check.note}"
             yield Reason(code="not_exercised", check=check.id, text=text, verdict=check.verdict)
+        elif check.required and check.not_judged:
+            text = f"{check.id} is required, but {check.note}"
+            yield Reason(code="not_judged", check=check.id, text=text, verdict=Verdict.INCONCLUSIVE)
 
 
 def _gaps(faults: Iterable[FaultResult]) -> Iterator[Reason]:
