@@ -1,0 +1,51 @@
+"""The kinds of values that scenario and stack files are made of, as pydantic types."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from harness.scenario.units import DURATION_PATTERN, RATE_PATTERN, parse_duration, parse_rate, quoted
+
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
+
+
+class Section(BaseModel):
+    """A mapping of a file in which every unknown key is a mistake and no value is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _longer_than_nothing(value: object) -> float:
+    seconds = parse_duration(value)
+    if seconds == 0:
+        raise ValueError(f"{quoted(value)} is no time at all")
+    return seconds
+
+
+def _more_than_never(value: object) -> float:
+    rate = parse_rate(value)
+    if rate == 0:
+        raise ValueError(f"{quoted(value)} never sends anything")
+    return rate
+
+
+def _duration_or_forever(value: object) -> float:
+    return float("inf") if value == "forever" else _longer_than_nothing(value)
+
+
+def _text(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Moment = Annotated[float, BeforeValidator(parse_duration), _text(DURATION_PATTERN, "0s", "4s")]
+Duration = Annotated[float, BeforeValidator(_longer_than_nothing), _text(DURATION_PATTERN, "250ms", "2s")]
+Rate = Annotated[float, BeforeValidator(_more_than_never), _text(RATE_PATTERN, "5/s", "30/m")]
+Window = Annotated[
+    float,
+    BeforeValidator(_duration_or_forever),
+    WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": DURATION_PATTERN}]}),
+]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]

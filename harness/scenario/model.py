@@ -1,0 +1,142 @@
+"""The shape of a scenario file; descriptions end up in the JSON Schema and so in editors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from harness.scenario.fields import Count, Duration, Moment, Name, Rate, Section
+
+DEFAULT_RECOVER_WITHIN_S = 10.0
+MAX_CROWD = 1000
+
+
+class PersonModel(Section):
+    """One person, or with ``count`` a crowd of N people called NAME-1 to NAME-N."""
+
+    devices: list[Name] = Field(
+        default=["phone"], min_length=1, description="devices of the person, or of each in the crowd"
+    )
+    count: Annotated[int, Field(ge=1, le=MAX_CROWD)] | None = Field(
+        default=None, description="how many people the crowd has"
+    )
+
+    @model_validator(mode="after")
+    def _different_devices(self) -> Self:
+        if twice := sorted({name for name in self.devices if self.devices.count(name) > 1}):
+            raise ValueError(f"device '{twice[0]}' is listed twice")
+        return self
+
+
+class DirectModel(Section):
+    """One person writes to another at a steady rate, whether or not earlier messages were answered."""
+
+    kind: Literal["direct"]
+    from_: str = Field(alias="from", description="who writes")
+    to: str = Field(description="who gets the messages")
+    rate: Rate = Field(description="messages per second, minute or hour")
+
+
+class OfflineModel(Section):
+    """A device leaves and comes back; times count from the start of inject."""
+
+    kind: Literal["offline"]
+    device: str = Field(description="PERSON/DEVICE")
+    at: Moment = Field(description="when it leaves")
+    for_: Duration = Field(alias="for", description="how long it stays away")
+
+
+WorkloadModel = Annotated[DirectModel | OfflineModel, Field(discriminator="kind")]
+
+
+class PhasesModel(Section):
+    """Lengths of the timed phases."""
+
+    baseline: Duration = Field(description="undisturbed traffic before the first fault: the measure of normal")
+    observe: Duration = Field(description="from the start of inject until everything still wrong is healed")
+    quiet: Duration = Field(description="undisturbed time after healing, in which the backlog must drain")
+
+
+class StartModel(Section):
+    """When a fault starts: exactly one of ``at``, ``with`` and ``after``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["at"]}, {"required": ["with"]}, {"required": ["after"]}]}
+    )
+
+    at: Moment | None = Field(default=None, description="time after the start of inject")
+    with_: str | None = Field(default=None, alias="with", description="another fault: both start together")
+    after: str | None = Field(default=None, description="an event: the fault starts when it is seen for the nth time")
+    of: str | None = Field(
+        default=None, description="count only events of this person (sender, or owner of the device)"
+    )
+    nth: Count | None = Field(default=None, description="which occurrence, from 1 (default 1), counted from inject")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = self.model_fields_set & {"at", "with_", "after"}
+        if len(given) != 1:
+            raise ValueError(f"a start has exactly one of 'at', 'with' and 'after', not {len(given) or 'none'}")
+        if self.after is None and (self.of is not None or self.nth is not None):
+            raise ValueError("'of' and 'nth' count the events of 'after'; this start has none")
+        return self
+
+
+class FaultModel(Section):
+    """One disturbance; further keys are the parameters of its kind."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+    link: str | None = Field(default=None, description='a link of the stack, in quotes: "client:alice->chat"')
+    service: str | None = Field(default=None, description="a service of the stack")
+    start: StartModel
+    for_: Duration | None = Field(default=None, alias="for", description="how long; without it until heal")
+
+
+class ExpectFaultModel(Section):
+    """What a fault must have touched for the run to count."""
+
+    min_exposed: Count = Field(default=1, description="operations in flight across the fault, at least")
+    must_see: list[str] = Field(default=[], description="events that must be seen while or after the fault holds")
+
+
+class SloModel(Section):
+    """Limits on how well the service copes."""
+
+    recover_within: Duration = Field(
+        default=DEFAULT_RECOVER_WITHIN_S, description="from healing until messages flow as before"
+    )
+
+
+class ExpectModel(Section):
+    """What must come out of a run."""
+
+    checks: list[str] = Field(
+        default=[], description="checks that must have had something to look at; all others run too"
+    )
+    faults: dict[str, ExpectFaultModel] = Field(default={})
+    slo: SloModel = Field(default_factory=SloModel)
+    catches: dict[str, str] = Field(default={}, description="mutant: the check by which this scenario must catch it")
+
+
+class ScenarioModel(Section):
+    """A scenario: people who chat, what goes wrong meanwhile, and what must hold nevertheless."""
+
+    version: Literal[1]
+    name: Name = Field(description="short name, unique among the scenarios of a run")
+    title: str = Field(default="", description="what happened, as a user would say it")
+    tags: list[Name] = Field(default=[])
+    stack: str = Field(description="name or path of a stack file; --stack overrides it")
+    needs: list[str] = Field(default=[], description="capabilities without which the scenario is not run")
+    matrix: dict[Name, Annotated[list[str | int | float | bool], Field(min_length=1)]] = Field(
+        default={}, description='axes: the scenario runs once for each combination; used as "${matrix.AXIS}"'
+    )
+    people: dict[Name, PersonModel] = Field(json_schema_extra={"minProperties": 1}, description="who chats")
+    client: Literal["outbox"] = Field(default="outbox", description="who retries: a correct outbox")
+    workload: list[WorkloadModel] = Field(json_schema_extra={"minItems": 1}, description="what they do")
+    phases: PhasesModel
+    faults: dict[Name, FaultModel] = Field(default={})
+    expect: ExpectModel = Field(default_factory=ExpectModel)
+    load: dict[str, Any] = Field(default={}, description="used by the load command only")

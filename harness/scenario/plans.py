@@ -1,0 +1,75 @@
+"""From a checked scene to the plan that a run executes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.core.plan import (
+    DirectWorkload,
+    FaultPlan,
+    OfflineWorkload,
+    PhasePlan,
+    ScenarioPlan,
+    Start,
+    Workload,
+)
+from harness.scenario.matrix import Scalar, shown
+from harness.scenario.model import DirectModel, ExpectFaultModel, FaultModel, OfflineModel, ScenarioModel, StartModel
+from harness.scenario.params import read_params
+from harness.scenario.references import FAULT_KEYS
+from harness.scenario.scene import Scene
+
+
+def make_plan(
+    scene: Scene, entry: Mapping[str, Scalar], *, source: Path, line: int, stack: str, text: str
+) -> ScenarioPlan:
+    """Return the plan of one matrix entry; ``line`` is where the file names the scenario, ``stack`` what to load."""
+    model = scene.model
+    return ScenarioPlan(
+        name=model.name,
+        title=model.title or model.name,
+        source=str(source),
+        line=line,
+        stack=stack,
+        people=tuple(scene.people.values()),
+        workloads=tuple(_workload(item) for item in model.workload),
+        phases=PhasePlan(model.phases.baseline, model.phases.observe, model.phases.quiet),
+        faults=tuple(_fault(scene, name, fault) for name, fault in model.faults.items()),
+        required_checks=tuple(model.expect.checks),
+        catches=dict(model.expect.catches),
+        client=model.client,
+        tags=tuple(model.tags),
+        needs=tuple(model.needs),
+        matrix={axis: shown(value) for axis, value in entry.items()},
+        recover_within_s=model.expect.slo.recover_within,
+        text=text,
+    )
+
+
+def _workload(item: DirectModel | OfflineModel) -> Workload:
+    if isinstance(item, DirectModel):
+        return DirectWorkload(item.from_, item.to, item.rate)
+    return OfflineWorkload(item.device, item.at, item.for_)
+
+
+def _fault(scene: Scene, name: str, fault: FaultModel) -> FaultPlan:
+    expected = _expected(scene.model, name)
+    return FaultPlan(
+        id=name,
+        kind=fault.kind,
+        target=fault.link or fault.service or "",
+        start=_start(fault.start),
+        for_s=fault.for_,
+        params=read_params(scene.vocabulary.kinds[fault.kind], fault.model_extra or {}, (), FAULT_KEYS).values,
+        min_exposed=expected.min_exposed,
+        must_see=tuple(expected.must_see),
+    )
+
+
+def _expected(model: ScenarioModel, fault: str) -> ExpectFaultModel:
+    return model.expect.faults.get(fault) or ExpectFaultModel()
+
+
+def _start(start: StartModel) -> Start:
+    return Start(start.at, start.with_, start.after, start.of, start.nth or 1)

@@ -1,0 +1,160 @@
+"""Stack files: found by name or path, checked, and turned into what launchers and checks work with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from harness.core.errors import UsageError
+from harness.core.places import stacks_folder
+from harness.core.stack import EmbeddedService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.scenario.diagnostics import BadFile, did_you_mean
+from harness.scenario.matrix import PLACEHOLDER
+from harness.scenario.mistakes import Mistake, mistakes_of
+from harness.scenario.scene import unknown
+from harness.scenario.source import read_source
+from harness.scenario.stackmodel import LinkModel, PromisesModel, ServiceModel, StackModel
+from harness.scenario.units import quoted
+
+SUFFIXES = (".yaml", ".yml")
+_OF_THE_RUN = ("python", "data", "port", "control_port", "control_token", "mutant")
+"""Placeholders that a launcher fills in for each service and run."""
+
+
+def load_stack(name_or_path: str, *, parameters: Mapping[str, str] = MappingProxyType({})) -> StackSpec:
+    """Read and check a stack file, by name (``reference``) or by path; ``parameters`` override its defaults.
+
+    Raises ``UsageError`` when there is no such stack or parameter, ``BadFile`` when the file is wrong.
+    """
+    path = find_stack_file(name_or_path)
+    source = read_source(path)
+    try:
+        model = StackModel.model_validate(source.data)
+    except ValidationError as error:
+        mistakes = mistakes_of(error, StackModel, dict(source.data))
+        raise BadFile([*source.problems, *source.locate(mistakes)]) from None
+    if problems := [*source.problems, *source.locate(list(_check(model)))]:
+        raise BadFile(problems)
+    for key in parameters:
+        if key not in model.parameters:
+            hint = did_you_mean(key, model.parameters) or "it has no parameters"
+            raise UsageError(f"stack '{model.name}' has no parameter {quoted(key)}", hint=hint)
+    return _spec(model, path, parameters)
+
+
+def find_stack_file(name_or_path: str) -> Path:
+    """Return the file of a stack: a path as it is, a name among the shipped stacks, then in the working folder."""
+    if _is_path(name_or_path):
+        if not (path := Path(name_or_path)).is_file():
+            raise UsageError(f"there is no stack file {quoted(name_or_path)}", hint=_known_hint(path.stem))
+        return path
+    for folder in (stacks_folder(), Path()):
+        for suffix in SUFFIXES:
+            if (path := folder / f"{name_or_path}{suffix}").is_file():
+                return path
+    raise UsageError(f"there is no stack {quoted(name_or_path)}", hint=_known_hint(name_or_path))
+
+
+def known_stacks() -> list[str]:
+    """Names of the stacks that come with chat-chaos, sorted."""
+    return sorted(path.stem for path in stacks_folder().iterdir() if path.suffix in SUFFIXES)
+
+
+def _is_path(text: str) -> bool:
+    return os.sep in text or text.endswith(SUFFIXES)
+
+
+def _known_hint(name: str) -> str:
+    return f"{did_you_mean(name, known_stacks())} (or give the path of a stack file)".strip()
+
+
+def _check(model: StackModel) -> Iterator[Mistake]:
+    for name, link in model.links.items():
+        yield from _check_link(model, name, link)
+    for name, service in model.services.items():
+        through = service.health.through if service.health else None
+        if through is not None and through not in model.links:
+            yield unknown("link", through, ("services", name, "health", "through"), model.links)
+        yield from _check_placeholders(model, name, service)
+
+
+def _check_link(model: StackModel, name: str, link: LinkModel) -> Iterator[Mistake]:
+    source, _, service = name.partition("->")
+    if link.to is not None and link.to not in model.services:
+        yield unknown("service", link.to, ("links", name, "to"), model.services)
+    elif link.to is None and service not in model.services:
+        yield unknown("service", service, ("links", name), model.services, on_key=True)
+    if source != "client" and source not in model.services:
+        yield unknown("service", source, ("links", name), ["client", *model.services], on_key=True)
+    if link.per_person is not None and source != "client":
+        text = "only links that start at 'client' can be made for single people"
+        yield Mistake(("links", name, "per_person"), "bad-value", text)
+
+
+def _check_placeholders(model: StackModel, name: str, service: ServiceModel) -> Iterator[Mistake]:
+    if service.embedded is None:
+        return
+    known = _placeholders(model)
+    texts: list[tuple[tuple[str | int, ...], str]] = [
+        *((("run", index), text) for index, text in enumerate(service.embedded.run)),
+        *((("env", key), text) for key, text in service.embedded.env.items()),
+    ]
+    for inner, text in texts:
+        path = ("services", name, "embedded", *inner)
+        for word in PLACEHOLDER.findall(text):
+            if word not in known and not (word.startswith("env.") and len(word) > len("env.")):
+                suggestion = did_you_mean(word, known)
+                yield Mistake(path, "placeholder", f"nothing is called {quoted('${' + word + '}')}", suggestion)
+        if "${" in PLACEHOLDER.sub("", text):
+            yield Mistake(path, "placeholder", "'${' is never closed by '}'")
+
+
+def _placeholders(model: StackModel) -> list[str]:
+    groups: dict[str, Iterable[str]] = {
+        "link": model.links,
+        "service": model.services,
+        "parameters": model.parameters,
+    }
+    return [*_OF_THE_RUN, *(f"{group}.{name}" for group, names in groups.items() for name in names)]
+
+
+def _spec(model: StackModel, path: Path, parameters: Mapping[str, str]) -> StackSpec:
+    return StackSpec(
+        name=model.name,
+        source=path.as_posix(),
+        driver=model.driver.kind,
+        driver_options=dict(model.driver.__pydantic_extra__),
+        capabilities=frozenset(model.capabilities),
+        promises=_promises(model.promises),
+        parameters={name: item.default for name, item in model.parameters.items()} | dict(parameters),
+        services={name: _service(name, service) for name, service in model.services.items()},
+        links={name: _link(name, link) for name, link in model.links.items()},
+    )
+
+
+def _promises(model: PromisesModel) -> Promises:
+    return Promises(
+        durability=model.durability,
+        order=model.order,
+        idempotency_window_s=model.idempotency_window,
+        retention_s=model.retention,
+        deliver_within_s=model.deliver_within,
+        receipts=None if model.receipts is None else tuple(model.receipts),
+        push_content=model.push_content,
+    )
+
+
+def _service(name: str, model: ServiceModel) -> ServiceSpec:
+    health = Health(model.health.http, model.health.through, model.health.within) if model.health else None
+    embedded = EmbeddedService(tuple(model.embedded.run), dict(model.embedded.env)) if model.embedded else None
+    return ServiceSpec(name, health, embedded)
+
+
+def _link(name: str, model: LinkModel) -> LinkSpec:
+    source, _, service = name.partition("->")
+    launchers = None if model.launchers is None else tuple(model.launchers)
+    return LinkSpec(name, source, model.to or service, per_person=model.per_person is not None, launchers=launchers)

@@ -1,0 +1,84 @@
+"""The shape of a stack file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from harness.scenario.fields import Duration, Name, Section, Window
+
+LINK_PATTERN = "^[a-z0-9_-]+->[a-z0-9_-]+$"
+
+
+class DriverModel(Section):
+    """Which protocol the stack speaks; further keys are options of the driver."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str] = Field(init=False)
+
+    kind: str
+
+
+class PromisesModel(Section):
+    """What the stack guarantees; what is absent is not judged."""
+
+    durability: Literal["none", "process_crash", "power_loss"] | None = None
+    order: Literal["none", "sender", "conversation"] | None = None
+    idempotency_window: Window | None = Field(default=None, description="how long a repeated send is recognised")
+    retention: Window | None = Field(default=None, description="how long a message can be read again")
+    deliver_within: Duration | None = Field(default=None, description="to a connected device on a healthy network")
+    receipts: list[Literal["delivered", "read"]] | None = None
+    push_content: Literal["none", "sender", "body"] | None = None
+
+
+class HealthModel(Section):
+    """How a service shows that it works."""
+
+    http: Annotated[str, StringConstraints(pattern="^/")]
+    through: str = Field(description="the link over which the request goes")
+    within: Duration
+
+
+class EmbeddedModel(Section):
+    """A service as a local process."""
+
+    run: list[str] = Field(min_length=1, description="program and arguments; no shell is involved")
+    env: dict[str, str] = Field(default={})
+
+
+class ServiceModel(Section):
+    """One service: what is not there for a launcher is not started by it."""
+
+    health: HealthModel | None = None
+    embedded: EmbeddedModel | None = None
+    docker: dict[str, Any] | None = Field(default=None, description="read by the docker launcher only")
+
+
+class LinkModel(Section):
+    """An edge between a client or service and a service, through one proxy."""
+
+    to: str | None = Field(default=None, description="the service, when it is not the name after the arrow")
+    per_person: Literal["named_in_faults"] | None = Field(
+        default=None, description="people whom a fault names get an edge of their own"
+    )
+    launchers: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class ParameterModel(Section):
+    """Something that ``--set NAME=VALUE`` changes."""
+
+    default: str
+
+
+class StackModel(Section):
+    """A stack: the services under test, the links between them and what they promise."""
+
+    version: Literal[1]
+    name: Name
+    driver: DriverModel
+    capabilities: list[str] = Field(default=[])
+    promises: PromisesModel = Field(default_factory=PromisesModel)
+    parameters: dict[Name, ParameterModel] = Field(default={})
+    services: dict[Name, ServiceModel] = Field(min_length=1)
+    links: dict[Annotated[str, StringConstraints(pattern=LINK_PATTERN)], LinkModel] = Field(min_length=1)

@@ -1,0 +1,31 @@
+"""The names that a scenario may use, gathered from the registries that own them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from harness.core.events import EVENT_NAMES
+from harness.faults.api import FaultKind
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Fault kinds, checks, mutants and events that exist here."""
+
+    kinds: Mapping[str, FaultKind]
+    checks: Collection[str]
+    mutants: Collection[str]
+    events: Collection[str] = EVENT_NAMES
+
+
+@cache
+def installed() -> Vocabulary:
+    """Return what this installation and its plugins offer."""
+    # Late, because a registry loads every family and what other packages add.
+    from harness.checks.catalogue import checks  # noqa: PLC0415 - see above
+    from harness.faults.registry import kinds  # noqa: PLC0415 - see above
+    from harness.reference.mutants import MUTANTS  # noqa: PLC0415 - see above
+
+    return Vocabulary(kinds=kinds(), checks=tuple(checks()), mutants=tuple(MUTANTS))
