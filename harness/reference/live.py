@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -66,18 +67,17 @@ class Live:
         expiry = asyncio.get_running_loop().call_later(lifetime_s, session.close, CLOSE_TOKEN_EXPIRED)
         reader = asyncio.create_task(self._read(websocket, session))
         writer = asyncio.create_task(session.pump(websocket.send_text))
+        ends: list[asyncio.Future[Any]] = [reader, writer, session.closing]
         try:
-            ends: list[asyncio.Future[Any]] = [reader, writer, session.closing]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            expiry.cancel()
-            reader.cancel()
-            writer.cancel()
-        await asyncio.wait({reader, writer})
-        if session.closing.done():
-            await _close(websocket, session.closing.result())
-            return session.closing.result()
-        return _end_of(reader, writer)
+            for timer_or_task in (expiry, reader, writer):
+                timer_or_task.cancel()
+        code = _end_of(await asyncio.gather(reader, writer, return_exceptions=True))
+        if not session.closing.done():
+            return code
+        await _close(websocket, session.closing.result())
+        return session.closing.result()
 
     async def _read(self, websocket: WebSocket, session: Session) -> int:
         while True:
@@ -98,12 +98,13 @@ class Live:
         self._log(event, user=session.user, device=session.device, connection=session.connection, **fields)
 
 
-def _end_of(reader: asyncio.Task[int], writer: asyncio.Task[None]) -> int:
+def _end_of(ends: Iterable[int | BaseException | None]) -> int:
     """Return the peer's close code; raises what a task died of, unless it was the connection's end."""
-    if not reader.cancelled():
-        return reader.result()
-    if (failure := writer.exception()) is not None and not isinstance(failure, WebSocketDisconnect):
-        raise failure
+    for end in ends:
+        if isinstance(end, int):
+            return end
+        if isinstance(end, Exception) and not isinstance(end, WebSocketDisconnect):
+            raise end
     return CLOSE_ABNORMAL
 
 

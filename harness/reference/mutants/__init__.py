@@ -29,8 +29,8 @@ _ALL = (
     Mutant(
         "ack_before_store",
         "acknowledges a message before it is on disk",
-        "Writes are answered at once and committed up to a second later, to save fsyncs. An orderly stop writes "
-        "everything; a crash loses messages whose senders were told that they are stored.",
+        "Messages are answered at once and committed in the first quiet second, to save fsyncs. An orderly stop "
+        "writes everything; a crash loses messages whose senders were told that they are stored.",
     ),
     Mutant(
         "no_dedup_after_restart",
