@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatu
 from harness.core.clock import Clock
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.drivers.api import Account, Device, Endpoint, IncompleteRead, Person, Refused, Stored, Unknown
-from harness.drivers.reference.frames import MessageFrame
+from harness.drivers.reference.frames import ArchivePage
 from harness.drivers.reference.http import CONNECT_LIMIT_S, REJECTED_WITHOUT_EFFECT, Json, refusal, request
 from harness.drivers.reference.session import ReferenceSession
 
@@ -70,26 +70,26 @@ class ReferenceDriver:
         *,
         clock: Clock,  # noqa: ARG002 - no client time in this handshake
     ) -> ReferenceSession | Refused | Unknown:
-        """Log in, then open the WebSocket where the login's answer says, or else at ``at.chat``."""
+        """Log in, then open the WebSocket at the base address that the login's answer gives, or else ``at.chat``."""
         login = await _login(account, device.id, at)
         if isinstance(login, Refused | Unknown):
             return login
-        address = _websocket(str(login.get("url") or f"{at.chat}/v1/ws"))
-        return await self._open(address, str(login["token"]), device)
+        base = str(login.get("url") or at.chat)
+        return await self._open(f"{_websocket(base)}/v1/ws", str(login["token"]), device)
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
         """Read the account's archive page by page to its end."""
-        login = _complete(await _login(account, ORACLE_DEVICE, at), account)
-        params = {"limit": str(ARCHIVE_PAGE)}
+        login = await _login(account, ORACLE_DEVICE, at)
+        if isinstance(login, Refused | Unknown):
+            raise _broken_off(account, login.error_code)
+        cursor: str | None = None
         while True:
-            page = _complete(
-                await request("GET", f"{at.chat}/v1/archive", params=params, token=str(login["token"])), account
-            )
-            for item in msgspec.convert(page["items"], list[MessageFrame]):
+            page = await _archive_page(account, at, str(login["token"]), cursor)
+            for item in page.items:
                 yield item.stored()
-            if not page["more"]:
+            if not page.more:
                 return
-            params["cursor"] = str(page["cursor"])
+            cursor = page.cursor
 
     async def _open(self, address: str, token: str, device: Device) -> ReferenceSession | Refused | Unknown:
         try:
@@ -128,10 +128,22 @@ async def _login(account: Account, device: str, at: Endpoint) -> Json | Refused 
     return Unknown("bad_answer")
 
 
-def _complete(answer: Json | Refused | Unknown, account: Account) -> Json:
+async def _archive_page(account: Account, at: Endpoint, token: str, cursor: str | None) -> ArchivePage:
+    params = {"limit": str(ARCHIVE_PAGE)} | ({} if cursor is None else {"cursor": cursor})
+    answer = await request("GET", f"{at.chat}/v1/archive", params=params, token=token)
     if isinstance(answer, Refused | Unknown):
-        raise IncompleteRead(f"the archive of {account.person} could not be read to its end: {answer.error_code}")
-    return answer
+        raise _broken_off(account, answer.error_code)
+    try:
+        page = msgspec.convert(answer, ArchivePage)
+    except msgspec.ValidationError as wrong:
+        raise _broken_off(account, str(wrong)) from wrong
+    if page.more and page.cursor == cursor:
+        raise _broken_off(account, "the cursor does not move")
+    return page
+
+
+def _broken_off(account: Account, why: str) -> IncompleteRead:
+    return IncompleteRead(f"the archive of {account.person} could not be read to its end: {why}")
 
 
 def _websocket(url: str) -> str:

@@ -17,12 +17,9 @@ NS_PER_MS = 1_000_000
 
 STATUS_OF_CODE: Mapping[str, int] = {
     "bad_request": 400,
-    "unauthorized": 401,
-    "token_expired": 401,
     "unknown_recipient": 404,
     "unknown_message": 404,
     "id_reused": 409,
-    "too_large": 413,
 }
 """Error codes after which nothing was stored, with the HTTP status of the same meaning; others leave it open."""
 
@@ -121,6 +118,14 @@ class PageFrame(msgspec.Struct, frozen=True, kw_only=True, tag="page"):
     def page(self) -> Page:
         """The page as an outcome."""
         return Page(tuple(item.delivered() for item in self.items), self.cursor, self.more)
+
+
+class ArchivePage(msgspec.Struct, frozen=True):
+    """One page of the archive, an answer over HTTP."""
+
+    items: tuple[MessageFrame, ...]
+    cursor: str
+    more: bool
 
 
 Answer = AckFrame | OkFrame | ErrorFrame | PageFrame

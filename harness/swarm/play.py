@@ -1,0 +1,193 @@
+"""The people of one run and what they can be told to do."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+
+from harness.core.clock import SystemClock
+from harness.core.errors import EnvironmentFault
+from harness.core.events import Phase
+from harness.core.plan import DirectWorkload, OfflineWorkload
+from harness.core.seeds import Seed
+from harness.drivers.api import Account
+from harness.drivers.outbox import Spawn
+from harness.drivers.registry import driver
+from harness.history.recorder import Recorder
+from harness.swarm.config import SwarmConfig
+from harness.swarm.device import DeviceAgent, World
+from harness.swarm.generator import Generator, Lag
+from harness.swarm.oracle import Oracle
+from harness.swarm.people import make_people
+from harness.swarm.watches import Fired, Watches
+from harness.workloads.bodies import sentences
+from harness.workloads.offline import Move, moves
+
+SALT_LENGTH = 6
+BEAT_S = 1.0
+GOODBYE_LIMIT_S = 3.0
+
+
+class Swarm:
+    """Plays the people of one run; each public method is a command of the engine."""
+
+    def __init__(self, config: SwarmConfig, *, spawn: Spawn, fired: Fired) -> None:
+        self._config = config
+        self._spawn = spawn
+        self._key = bytes.fromhex(config.key)
+        self._seed = Seed(config.seed)
+        self._clock = SystemClock()
+        self._lag = Lag()
+        self._watches = Watches(fired)
+        self._driver = driver(config.driver, config.driver_options)
+        self._accounts: Mapping[str, Account] = {}
+        self._agents: dict[str, DeviceAgent] = {}
+        self._generators: list[Generator] = []
+        self._sending: list[asyncio.Task[None]] = []
+        self._absences: list[asyncio.Task[None]] = []
+        self.recorder = Recorder(config.events, run=config.run, role="swarm", observer="client", clock=self._clock)
+        self.recorder.subscribe(self._watches.see)
+        self._beating = spawn(self._beat())
+
+    async def provision(self, within_s: float) -> None:
+        """Make people and accounts and connect every device; raises ``EnvironmentFault`` naming those that are not."""
+        self.recorder.phase = self.recorder.phase or "provision"
+        try:
+            async with asyncio.timeout(within_s):
+                await self._make_agents()
+                await self._all_in_touch()
+        except TimeoutError:
+            raise EnvironmentFault(
+                self._not_connected(within_s), hint="see the service's log in the run folder"
+            ) from None
+
+    async def _make_agents(self) -> None:
+        config = self._config
+        world = World(self._driver, self.recorder, self._seed, self._key, self._clock, self._spawn)
+        people = make_people(config.people, self._seed)
+        self._accounts = await self._driver.provision(people, config.direct)
+        for person in people:
+            for device in person.devices:
+                account, route = self._accounts[person.name], config.route(person.name)
+                self._agents[device.id] = DeviceAgent(device, account, route, world)
+        self._generators = self._make_generators()
+
+    def _make_generators(self) -> list[Generator]:
+        salt = hashlib.sha256(self._config.run.encode()).hexdigest()[:SALT_LENGTH]
+        bodies = sentences(self._seed)
+        return [
+            Generator(
+                workload,
+                self._first_device(workload.sender).outbox,
+                index=index,
+                salt=salt,
+                seed=self._seed,
+                sentences=bodies,
+                driver=self._driver,
+                clock=self._clock,
+                lag=self._lag,
+            )
+            for index, workload in enumerate(self._config.workloads)
+            if isinstance(workload, DirectWorkload)
+        ]
+
+    def _first_device(self, person: str) -> DeviceAgent:
+        return next(agent for agent in self._agents.values() if agent.device.person == person)
+
+    async def _all_in_touch(self) -> None:
+        for agent in self._agents.values():
+            agent.come_online()
+        async with asyncio.TaskGroup() as waits:
+            for agent in self._agents.values():
+                waits.create_task(agent.follow_to_end())
+
+    def _not_connected(self, within_s: float) -> str:
+        missing = [f"{name} ({agent.last_error})" for name, agent in self._agents.items() if not agent.in_touch]
+        whom = ", ".join(missing) or "the accounts of the people"
+        return f"not connected and synced within {within_s:g} s: {whom}"
+
+    def begin(self) -> None:
+        """Start the workloads that send."""
+        self._sending = [self._spawn(generator.play()) for generator in self._generators]
+
+    def enter(self, phase: Phase) -> None:
+        """Stamp what is recorded from now on with ``phase``; inject starts absences and the counting of watches."""
+        self.recorder.phase = phase
+        if phase == "inject":
+            self._watches.open()
+            absences = (each for each in self._config.workloads if isinstance(each, OfflineWorkload))
+            self._absences = [self._spawn(self._absence(moves(each))) for each in absences]
+
+    async def _absence(self, steps: tuple[Move, ...]) -> None:
+        began = asyncio.get_running_loop().time()
+        for step in steps:
+            await asyncio.sleep(began + step.at_s - asyncio.get_running_loop().time())
+            agent = self._agents[step.device]
+            if step.kind == "leave":
+                await agent.go_offline()
+            else:
+                agent.come_online()
+
+    def watch(self, watch: str, *, event: str, of: str | None, nth: int) -> None:
+        """Call ``fired`` at the nth such event."""
+        self._watches.add(watch, event=event, of=of, nth=nth)
+
+    def quiesce(self) -> None:
+        """Let nobody write anything new; what is in the outboxes goes on."""
+        for task in self._sending:
+            task.cancel()
+
+    async def final(self, within_s: float) -> dict[str, int | list[str]]:
+        """Give up what is unsettled, bring everybody back and let each device follow its cursor to the end."""
+        self.quiesce()
+        self._return_nobody()
+        for agent in self._agents.values():
+            agent.outbox.give_up()
+        follows = {name: asyncio.create_task(agent.follow_to_end()) for name, agent in self._agents.items()}
+        if follows:
+            await asyncio.wait(follows.values(), timeout=within_s)
+        missing = [name for name, task in follows.items() if not task.done()]
+        for name in missing:
+            follows[name].cancel()
+        await asyncio.gather(*(follows[name] for name in follows if name not in missing))
+        return {"devices": len(follows), "synced": len(follows) - len(missing), "missing": missing}
+
+    def _return_nobody(self) -> None:
+        for task in self._absences:
+            task.cancel()
+
+    async def oracle(self, within_s: float) -> dict[str, int | bool]:
+        """Read everybody's archive past every proxy and record it as the truth; says whether it was complete."""
+        oracle = Oracle(self._driver, self._config.direct, self.recorder, self._key)
+        reading = await oracle.read(self._accounts.values(), within_s)
+        return {"complete": reading.complete, "messages": reading.messages}
+
+    def status(self) -> dict[str, int | float]:
+        """How much is under way, and how late messages left in the last second (milliseconds)."""
+        outboxes = [agent.outbox for agent in self._agents.values()]
+        return {
+            "pending": sum(outbox.pending for outbox in outboxes),
+            "in_flight": sum(outbox.in_flight for outbox in outboxes),
+            "lag_ms": self._lag.worst_ms,
+        }
+
+    async def _beat(self) -> None:
+        """Write the signs of life once a second: that this writer lives, and how late messages left."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            self.recorder.beat()
+            if self._sending:
+                self.recorder.record("generator_lag", detail={"max_lag_ms": self._lag.take_ms()})
+
+    async def stop(self) -> None:
+        """End in order: everybody says goodbye, and the history gets its last word."""
+        self.quiesce()
+        self._return_nobody()
+        for agent in self._agents.values():
+            agent.outbox.give_up()
+        goodbyes = [asyncio.create_task(agent.leave()) for agent in self._agents.values()]
+        if goodbyes:
+            await asyncio.wait(goodbyes, timeout=GOODBYE_LIMIT_S)
+        self._beating.cancel()
+        self.recorder.close()

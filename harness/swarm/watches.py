@@ -1,0 +1,53 @@
+"""Tells the engine when the nth event of a kind has happened, so that a fault can start right after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.core.events import Event
+
+Fired = Callable[[str, int], None]
+"""Called with the watch's id and the event's ``mono_ns``."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    event: str
+    of: str | None
+    left: int
+
+    def counts(self, fact: Event) -> bool:
+        return fact.event == self.event and (self.of is None or self.of in (fact.sender, _owner(fact.device)))
+
+
+class Watches:
+    """Counts recorded events from ``open`` on; each watch fires once."""
+
+    def __init__(self, fired: Fired) -> None:
+        self._fired = fired
+        self._waiting: dict[str, _Watch] = {}
+        self._open = False
+
+    def add(self, watch: str, *, event: str, of: str | None, nth: int) -> None:
+        """Fire at the nth such event from now on; ``of`` is its sender or the owner of its device."""
+        self._waiting[watch] = _Watch(event, of, nth)
+
+    def open(self) -> None:
+        """Begin to count: events before the inject phase are nobody's cue."""
+        self._open = True
+
+    def see(self, fact: Event) -> None:
+        """Take one recorded event."""
+        if not self._open or not self._waiting:
+            return
+        for name, watch in list(self._waiting.items()):
+            if watch.counts(fact):
+                watch.left -= 1
+                if watch.left <= 0:
+                    del self._waiting[name]
+                    self._fired(name, fact.mono_ns)
+
+
+def _owner(device: str | None) -> str | None:
+    return device.partition("/")[0] if device else None
