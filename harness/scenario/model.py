@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from harness.scenario.fields import Count, Duration, Moment, Name, Rate, Section
+from harness.scenario.units import format_duration
 
 DEFAULT_RECOVER_WITHIN_S = 10.0
 MAX_CROWD = 1000
@@ -106,7 +107,9 @@ class SloModel(Section):
     """Limits on how well the service copes."""
 
     recover_within: Duration = Field(
-        default=DEFAULT_RECOVER_WITHIN_S, description="from healing until messages flow as before"
+        default=DEFAULT_RECOVER_WITHIN_S,
+        description="from healing until messages flow as before",
+        json_schema_extra={"default": format_duration(DEFAULT_RECOVER_WITHIN_S)},
     )
 
 

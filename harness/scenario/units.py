@@ -57,6 +57,8 @@ _PERCENT = _Quantity("percentage", {"%": 0.01}, "a number and %", "5% or 100%")
 
 DURATION_PATTERN = _DURATION.pattern
 RATE_PATTERN = _RATE.pattern
+SIZE_PATTERN = _SIZE.pattern
+PERCENT_PATTERN = _PERCENT.pattern
 
 
 def parse_duration(value: object) -> float:
