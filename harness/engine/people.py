@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import secrets
 import socket
@@ -38,7 +40,7 @@ async def started_swarm(
             log=folder.logs / "swarm.log",
             pass_fds=[theirs.fileno()],
         )
-    swarm = await SwarmClient.connect(ours)
+    swarm = await SwarmClient.over(ours)
     try:
         await swarm.configure(configuration(plan, stack, run=run, folder=folder, seed=seed))
         yield swarm
@@ -46,6 +48,21 @@ async def started_swarm(
         await processes.wait_exit(pid, STOP_WITHIN_S)
     finally:
         await swarm.close()
+
+
+class SwarmTriggers:
+    """Turns the nth event of a kind, as the swarm tells it, into something to wait for."""
+
+    def __init__(self, swarm: SwarmClient) -> None:
+        self._swarm = swarm
+        self._ids = itertools.count()
+
+    async def watch(self, event: str, *, of: str | None = None, nth: int = 1) -> asyncio.Event:
+        """Return what is set once it has happened, counted from now."""
+        fired = asyncio.Event()
+        name = f"watch-{next(self._ids)}"
+        await self._swarm.watch(name, event=event, of=of, nth=nth, fired=lambda _: fired.set())
+        return fired
 
 
 def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFolder, seed: int) -> SwarmConfig:

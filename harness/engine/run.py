@@ -18,7 +18,7 @@ from harness.engine.bypass import BypassWatch
 from harness.engine.conductor import Conductor
 from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
-from harness.engine.people import started_swarm
+from harness.engine.people import SwarmTriggers, started_swarm
 from harness.engine.stream import FaultMoved, Listener, PhaseStarted
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyUnavailable
@@ -94,18 +94,19 @@ class Run:
         return stack, swarm
 
     async def _phases(self, stack: Stack, swarm: SwarmClient) -> None:
-        await self._baseline(swarm)
+        triggers = SwarmTriggers(swarm)
+        await self._baseline(swarm, triggers)
         bypass = BypassWatch(stack)
-        async with bypass.looking(), self._conducting(stack, swarm, bypass) as conductor:
+        async with bypass.looking(), self._conducting(stack, triggers, bypass) as conductor:
             await self._disturb(swarm, conductor)
             await self._enter("heal", swarm)
             await conductor.heal()
         await self._calm_down(swarm)
         await self._read_the_truth(swarm)
 
-    async def _baseline(self, swarm: SwarmClient) -> None:
+    async def _baseline(self, swarm: SwarmClient, triggers: SwarmTriggers) -> None:
         await self._enter("baseline", swarm, self._plan.phases.baseline_s)
-        accepted = await swarm.watch("server_accepted", of=None, nth=1)
+        accepted = await triggers.watch("server_accepted")
         await swarm.begin()
         await asyncio.sleep(self._plan.phases.baseline_s)
         if not accepted.is_set():
@@ -115,10 +116,10 @@ class Run:
             )
 
     @asynccontextmanager
-    async def _conducting(self, stack: Stack, swarm: SwarmClient, bypass: BypassWatch) -> AsyncIterator[Conductor]:
+    async def _conducting(self, stack: Stack, triggers: SwarmTriggers, bypass: BypassWatch) -> AsyncIterator[Conductor]:
         with closing(Journal(self._do.folder.journal)) as journal:
             stage = Stage(stack, self._recorder, journal, bypass, self._moved)
-            conductor = Conductor(self._plan.faults, stage, swarm)
+            conductor = Conductor(self._plan.faults, stage, triggers)
             try:
                 yield conductor
             except BaseException:

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_sigkill_leaves_nothing_but_evidence(
     scenario: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    """Five seconds after SIGKILL no process, port or temporary folder is left; the history is judged, never as a pass."""
+    """Five seconds after SIGKILL no process, port or temporary folder is left; its history never counts as a pass."""
     file = scenario(CUT, stack=quick_stack())
     moment = random.Random(attempt).uniform(0.3, 6.0)  # from start-up to the reading of the truth
     run = started("run", file)
@@ -71,10 +72,10 @@ def test_ctrl_c_cleans_up_and_says_so(
 def wait_for_swarm(family: Family, pid: int) -> dict[int, str]:
     """Wait until the whole family of a run is there."""
     deadline = time.monotonic() + 30
-    while not any("harness.swarm" in command for command in (found := family(pid)).values()):
+    while not any("harness.swarm" in command for command in family(pid).values()):
         assert time.monotonic() < deadline, "the swarm never started"
         time.sleep(0.05)
-    return found
+    return family(pid)
 
 
 def wait_until_gone(pids: Iterable[int]) -> None:
@@ -95,18 +96,18 @@ def alive(pid: int) -> bool:
 
 def listening(pids: Iterable[int]) -> set[int]:
     """Loopback ports on which any of the processes listens."""
-    inodes = {os.readlink(fd)[8:-1] for pid in pids for fd in sockets_of(pid)}
+    inodes = {inode for pid in pids for inode in sockets_of(pid)}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes}
 
 
-def sockets_of(pid: int) -> list[str]:
-    """Paths of a process's sockets in /proc."""
+def sockets_of(pid: int) -> set[str]:
+    """Inodes of a process's sockets."""
     try:
-        fds = [f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd")]
-        return [fd for fd in fds if os.readlink(fd).startswith("socket:")]
+        targets = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
     except OSError:
-        return []  # it ended while we looked
+        return set()  # it ended while we looked
+    return {target[8:-1] for target in targets if target.startswith("socket:")}
 
 
 def accepts(port: int) -> bool:
@@ -117,5 +118,5 @@ def accepts(port: int) -> bool:
 
 def left_in_temp(pids: Iterable[int]) -> list[str]:
     """Temporary folders whose names carry one of the processes' ids."""
-    names = os.listdir(os.environ.get("TMPDIR", "/tmp"))
+    names = [path.name for path in Path(tempfile.gettempdir()).iterdir()]
     return [name for name in names if name.startswith("chat-chaos-") and any(f"-{pid}-" in name for pid in pids)]
