@@ -1,0 +1,138 @@
+"""The embedded launcher: services as local processes on loopback ports, behind the embedded proxy server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from harness.core.clock import Clock, SystemClock
+from harness.core.errors import UsageError
+from harness.core.stack import EmbeddedService, StackSpec
+from harness.stacks.api import Processes, Stack
+from harness.stacks.embedded_stack import EmbeddedStack, Proxies, Service
+from harness.stacks.filling import fill, placeholders
+from harness.stacks.folders import OWNER_FILE
+from harness.stacks.ports import LOOPBACK, Ports
+from harness.stacks.proxy_server import edges, make_proxies, running_proxy_server
+
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+
+
+class EmbeddedLauncher:
+    """Runs a stack's services as processes of this host; no Docker and no Toxiproxy binary is needed."""
+
+    name = "embedded"
+
+    def __init__(self, *, clock: Clock | None = None, environment: Mapping[str, str] | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._environment = os.environ if environment is None else environment
+
+    @asynccontextmanager
+    async def launch(
+        self,
+        spec: StackSpec,
+        *,
+        processes: Processes,
+        run: str,
+        folder: Path,
+        people: frozenset[str],
+        mutant: str | None,
+        keep: bool = False,
+        seed: int = 0,
+    ) -> AsyncIterator[Stack]:
+        """Start proxies and services and wait until they are healthy; at the end ask the services to stop.
+
+        Logs go to ``folder/logs``; with ``keep`` the services' data is copied to ``folder/data`` at the end. A
+        service gets few variables of the harness's own environment and those of the stack file. Raises
+        ``EnvironmentFault`` with the last log lines of whatever did not start, ``UsageError`` for a stack file that
+        names what does not exist.
+        """
+        programs = {name: service.embedded for name, service in spec.services.items() if service.embedded is not None}
+        _check(spec, programs, mutant)
+        base = {name: self._environment[name] for name in _INHERITED if name in self._environment}
+        data = await processes.temporary_folder("data")
+        with Ports() as reserved:
+            ports = {name: reserved.reserve() for name in programs}
+            log = folder / "logs" / "proxy.log"
+            async with running_proxy_server(processes, env=base, log=log, seed=seed) as (server, pid):
+                links = {name: link for name, link in edges(spec, self.name, people).items() if link.service in ports}
+                proxies = Proxies(server.info, pid, await make_proxies(server, links, ports, run=run))
+                known = {"data": str(data), "mutant": mutant or "", **_addresses(spec, proxies, ports)}
+                services = [
+                    self._service(spec, name, program, ports[name], base=base, known=known, reserved=reserved)
+                    for name, program in programs.items()
+                ]
+                stack = EmbeddedStack(
+                    spec, services, proxies, processes=processes, logs=folder / "logs", clock=self._clock
+                )
+                try:
+                    await stack.come_up()
+                    yield stack
+                finally:
+                    await stack.stop()
+                    if keep:
+                        await asyncio.to_thread(_keep, data, folder / "data")
+
+    def _service(
+        self,
+        spec: StackSpec,
+        name: str,
+        program: EmbeddedService,
+        port: int,
+        *,
+        base: Mapping[str, str],
+        known: Mapping[str, str],
+        reserved: Ports,
+    ) -> Service:
+        own = {
+            **known,
+            "port": str(port),
+            "control_port": str(reserved.reserve()),
+            "control_token": secrets.token_urlsafe(24),
+        }
+
+        def filled(text: str, where: str) -> str:
+            place = f"stack {spec.name}, {where} of service {name}"
+            return fill(text, own, environment=self._environment, where=place)
+
+        return Service(
+            name=name,
+            argv=[filled(word, "run") for word in program.run],
+            env={**base, **{key: filled(value, f"env.{key}") for key, value in program.env.items()}},
+            port=port,
+            health=spec.services[name].health,
+        )
+
+
+def _check(spec: StackSpec, programs: Mapping[str, EmbeddedService], mutant: str | None) -> None:
+    """Refuse a stack that cannot run here, and a mutant that would silently not be one."""
+    if not programs:
+        raise UsageError(
+            f"stack {spec.name} has no service that the embedded launcher could run",
+            hint="give its services an `embedded:` section",
+        )
+    texts = [text for program in programs.values() for text in (*program.run, *program.env.values())]
+    if mutant is not None and not any("mutant" in placeholders(text) for text in texts):
+        raise UsageError(
+            f"stack {spec.name} has no mutants: none of its services is given ${{mutant}}",
+            hint="leave --mutant out, or use the stack `reference`",
+        )
+
+
+def _addresses(spec: StackSpec, proxies: Proxies, ports: Mapping[str, int]) -> dict[str, str]:
+    return {
+        "python": sys.executable,
+        **{f"parameters.{name}": value for name, value in spec.parameters.items()},
+        **{f"link.{name}": proxy.listen for name, proxy in proxies.links.items()},
+        **{f"service.{name}": f"http://{LOOPBACK}:{port}" for name, port in ports.items()},
+    }
+
+
+def _keep(data: Path, to: Path) -> None:
+    shutil.copytree(data, to, ignore=shutil.ignore_patterns(OWNER_FILE), dirs_exist_ok=True)

@@ -1,0 +1,203 @@
+"""A stack that runs as processes of this host."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.clock import Clock
+from harness.core.errors import EnvironmentFault
+from harness.core.stack import Health, StackSpec
+from harness.proxy.adapter import LinkProxyHandle
+from harness.proxy.api import ProxyInfo
+from harness.stacks.api import Processes, ServiceState
+from harness.stacks.health import wait_until_ok
+from harness.stacks.logs import last_lines
+from harness.stacks.ports import LOOPBACK
+from harness.stacks.sockets import strangers
+
+_STOP_WITHIN_S = 3.0
+_KILLED_WITHIN_S = 2.0
+
+
+@dataclass(slots=True)
+class Service:
+    """A service with everything that its next start needs, and its process now."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str]
+    port: int
+    health: Health | None
+    pid: int | None = None
+    started_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The proxies of a stack by link, and the server that runs them."""
+
+    info: ProxyInfo
+    pid: int
+    links: Mapping[str, LinkProxyHandle]
+
+
+class EmbeddedStack:
+    """Services and proxies of one run (``harness.stacks.api.Stack``)."""
+
+    launcher = "embedded"
+
+    def __init__(
+        self,
+        spec: StackSpec,
+        services: Sequence[Service],
+        proxies: Proxies,
+        *,
+        processes: Processes,
+        logs: Path,
+        clock: Clock,
+    ) -> None:
+        self.spec = spec
+        self.proxy = proxies.info
+        self.logs = logs
+        self._services = {service.name: service for service in services}
+        self._proxies = proxies
+        self._processes = processes
+        self._clock = clock
+        source = Path(spec.source)
+        self._cwd = source.parent if source.is_file() else None
+
+    def link(self, name: str) -> LinkProxyHandle:
+        """Return the proxy of a link (``client->chat``, ``client:alice->chat``); KeyError when there is none."""
+        return self._proxies.links[name]
+
+    def links(self) -> Sequence[str]:
+        """Names of all links that have a proxy."""
+        return list(self._proxies.links)
+
+    def url(self, link: str) -> str:
+        """Base address of a link's service through its proxy: ``http://127.0.0.1:PORT``."""
+        return f"http://{self.link(link).listen}"
+
+    def direct_url(self, service: str) -> str:
+        """Base address of a service past every proxy, for control and the oracle only."""
+        return f"http://{LOOPBACK}:{self._services[service].port}"
+
+    def state(self, service: str) -> ServiceState:
+        """The service's process now."""
+        found = self._services[service]
+        if found.pid is None:
+            return ServiceState(running=False, pid=None, started_ns=None)
+        status = self._processes.exit_status(found.pid)
+        return ServiceState(running=status is None, pid=found.pid, started_ns=found.started_ns, exit_status=status)
+
+    async def signal(self, service: str, signal: int) -> None:
+        """Send a signal to the service's process and its children; one that is down is no error."""
+        pid = self._services[service].pid
+        if pid is not None:
+            await self._processes.signal(pid, signal)
+
+    async def wait_exit(self, service: str, within_s: float) -> bool:
+        """Wait for the service's process to end; False when it has not in time."""
+        pid = self._services[service].pid
+        return pid is None or await self._processes.wait_exit(pid, within_s) is not None
+
+    async def start(self, service: str) -> None:
+        """Start a service that is down, on the same data and port; returns once the process runs.
+
+        A service that runs is left alone. Raises ``EnvironmentFault`` when the program cannot be started.
+        """
+        if self.state(service).running:
+            return
+        found = self._services[service]
+        found.pid = await self._processes.spawn(
+            f"service {service} of stack {self.spec.name}",
+            found.argv,
+            env=found.env,
+            log=self._log(service),
+            cwd=self._cwd,
+        )
+        found.started_ns = self._clock.mono_ns()
+
+    async def healthy(self, service: str, within_s: float) -> bool:
+        """Wait until the service answers its health request directly (not through a proxy that a fault may hold).
+
+        A service without a health request is healthy while it runs.
+        """
+        found = self._services[service]
+        if found.health is None:
+            return self.state(service).running
+        return await wait_until_ok(LOOPBACK, found.port, found.health.path, within_s) is None
+
+    def unproxied(self, service: str) -> int | None:
+        """Connections to the service now that came neither from its proxies nor from the harness.
+
+        None where the platform cannot tell.
+        """
+        return strangers(self._services[service].port, (self._proxies.pid, os.getpid()))
+
+    async def come_up(self) -> None:
+        """Start every service and wait until each answers through its link.
+
+        Raises ``EnvironmentFault`` as soon as one has ended or its time is over.
+        """
+        for name in self._services:
+            await self.start(name)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for service in self._services.values():
+                    group.create_task(self._first_health(service))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    async def stop(self) -> None:
+        """Ask the services to stop, last started first; those that do not in time are killed."""
+        running = [name for name in reversed(self._services) if self.state(name).running]
+        for name in running:
+            await self.signal(name, signal.SIGTERM)
+            await self.signal(name, signal.SIGCONT)  # a stopped process would not hear of it
+        ended = await asyncio.gather(*(self.wait_exit(name, _STOP_WITHIN_S) for name in running))
+        for name, has_ended in zip(running, ended, strict=True):
+            if not has_ended:
+                await self.signal(name, signal.SIGKILL)
+                await self.wait_exit(name, _KILLED_WITHIN_S)
+
+    def _log(self, service: str) -> Path:
+        return self.logs / f"{service}.log"
+
+    async def _first_health(self, service: Service) -> None:
+        health = service.health
+        if health is None:
+            return
+        host, _, port = self.link(health.through).listen.rpartition(":")
+        asking = asyncio.create_task(wait_until_ok(host, int(port), health.path, health.within_s))
+        ending = asyncio.create_task(self.wait_exit(service.name, health.within_s + 1))
+        try:
+            await asyncio.wait((asking, ending), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise self._died(service.name)
+            if (seen := asking.result()) is not None:
+                raise self._mute(service.name, health, seen)
+        finally:
+            asking.cancel()
+            ending.cancel()
+            await asyncio.gather(asking, ending, return_exceptions=True)
+
+    def _died(self, service: str) -> EnvironmentFault:
+        status = self.state(service).exit_status
+        return EnvironmentFault(
+            f"service {service} of stack {self.spec.name} ended with status {status} before it was healthy; "
+            f"{last_lines(self._log(service))}",
+            hint="mend what its log names, or correct the program and the env that the stack file gives it",
+        )
+
+    def _mute(self, service: str, health: Health, seen: str) -> EnvironmentFault:
+        return EnvironmentFault(
+            f"service {service} of stack {self.spec.name} was not healthy within {health.within_s:g} s: "
+            f"GET {health.path} through {health.through} met {seen}; {last_lines(self._log(service))}",
+            hint="if it is merely slow to start, raise `within` of its health in the stack file",
+        )

@@ -1,0 +1,100 @@
+"""Starting the embedded proxy server of a run and making a proxy for every edge of the stack."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from harness.core.errors import EnvironmentFault
+from harness.core.stack import LinkSpec, StackSpec
+from harness.proxy.adapter import LinkProxyHandle, ProxySpec, ToxiproxyServer, connect
+from harness.proxy.api import ProxyUnavailable
+from harness.stacks.api import Processes
+from harness.stacks.logs import last_lines
+from harness.stacks.ports import LOOPBACK
+
+READY_WITHIN_S = 15.0
+SERVER = (sys.executable, "-P", "-m", "harness.proxy.server")
+
+
+@asynccontextmanager
+async def running_proxy_server(
+    processes: Processes, *, env: Mapping[str, str], log: Path, seed: int
+) -> AsyncIterator[tuple[ToxiproxyServer, int]]:
+    """Start the embedded server and yield it with its pid; the watcher ends it with the run.
+
+    Raises ``EnvironmentFault`` with its last log lines when it does not come up.
+    """
+    reading, writing = os.pipe()
+    argv = [*SERVER, "--port", "0", "--ready-fd", "{fd0}", "--seed", str(seed)]
+    try:
+        pid = await processes.spawn("the proxy server", argv, env=env, log=log, pass_fds=[writing])
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    try:
+        server = await connect(f"http://{LOOPBACK}:{await _announced_port(reading)}")
+    except ProxyUnavailable as problem:
+        raise EnvironmentFault(f"the proxy server did not start: {problem}", hint=last_lines(log)) from None
+    async with server:
+        yield server, pid
+
+
+def edges(spec: StackSpec, launcher: str, people: frozenset[str]) -> dict[str, LinkSpec]:
+    """Return every edge that needs a proxy, by name: the links, and the own edge of each person a fault names."""
+    found: dict[str, LinkSpec] = {}
+    for link in spec.links.values():
+        if link.launchers is not None and launcher not in link.launchers:
+            continue
+        found[link.name] = link
+        if link.per_person:
+            _, arrow, target = link.name.partition("->")
+            found |= {f"{link.source}:{person}{arrow}{target}": link for person in sorted(people)}
+    return found
+
+
+async def make_proxies(
+    server: ToxiproxyServer, links: Mapping[str, LinkSpec], ports: Mapping[str, int], *, run: str
+) -> dict[str, LinkProxyHandle]:
+    """Make a proxy for each edge, named after run and edge on the server; ``ports`` are those of the services."""
+    specs = {
+        f"{run}.{_slug(name)}": ProxySpec(f"{run}.{_slug(name)}", f"{LOOPBACK}:{ports[link.service]}")
+        for name, link in links.items()
+    }
+    try:
+        made = {handle.name: handle for handle in await server.populate(list(specs.values()))}
+    except ProxyUnavailable as problem:
+        raise EnvironmentFault(
+            f"the proxies of run {run} could not be made: {problem}", hint="see proxy.log in the run's logs"
+        ) from None
+    return {name: made[f"{run}.{_slug(name)}"] for name in links}
+
+
+def _slug(edge: str) -> str:
+    """A name that may stand in a URL path: ``client:alice->chat`` is ``client~alice.chat``."""
+    return re.sub(r"[^\w.~-]", "_", edge.replace("->", ".").replace(":", "~"), flags=re.ASCII)
+
+
+async def _announced_port(fd: int) -> int:
+    """Read the port that the server writes once it listens; ``ProxyUnavailable`` when it ends first or is too slow."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb"))
+    try:
+        async with asyncio.timeout(READY_WITHIN_S):
+            line = await reader.readline()
+    except TimeoutError:
+        raise ProxyUnavailable(f"it was not ready within {READY_WITHIN_S:g} s") from None
+    finally:
+        transport.close()
+    announced = re.search(rb"(\d+)\D*$", line)
+    if announced is None:
+        raise ProxyUnavailable("it ended before it listened")
+    return int(announced[1])
