@@ -144,4 +144,6 @@ def _check(check: CheckResult, style: Style) -> str:
 
 
 def _labelled(label: str, text: str, style: Style) -> str:
-    return f"  {style.paint(label.ljust(_LABEL_WIDTH), 'dim')}  {text}"
+    first, *more = text.splitlines() or [""]
+    margin = " " * (_LABEL_WIDTH + 4)
+    return "\n".join([f"  {style.paint(label.ljust(_LABEL_WIDTH), 'dim')}  {first}", *(margin + line for line in more)])
