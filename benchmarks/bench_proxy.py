@@ -1,0 +1,223 @@
+"""The embedded proxy server beside the real Toxiproxy and beside no proxy, interleaved in one run.
+
+Each server carries one pass-through toxic. Every round plays every load against every variant, so that a busy machine
+is busy for all of them; the table shows medians of the rounds. CPU is what the proxy's process used per operation: on a
+shared machine that figure can be trusted sooner than wall time. In the row ``direct`` it is what the load side itself,
+both ends, used: the floor under every other row.
+
+Exit code 0; 3 when the real Toxiproxy is missing, so that there is nothing to compare with, or a server failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.errors import EnvironmentFault
+from harness.proxy import adapter_wire as wire
+from harness.proxy.http_client import HttpApi
+from harness.testing.proxy_servers import HOW_TO_GET_TOXIPROXY, ServerKind, find_toxiproxy, running_server
+
+LOAD_SIDE = Path(__file__).with_name("proxy_load.py")
+EXIT_NOTHING_TO_COMPARE = 3
+CLIENT_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load: what the clients do, on how many connections."""
+
+    kind: str
+    connections: int
+
+
+LOADS = (Load("ping", 1), Load("ping", 50), Load("ping", 500), Load("bulk", 4), Load("conn", 8))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A way from the clients to the echo server; ``pid`` is the process whose CPU time is counted."""
+
+    name: str
+    port: int
+    pid: int
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One measurement, or the median of several."""
+
+    per_s: float
+    p50_us: float
+    p99_us: float
+    cpu_us: float
+    own_cpu_us: float
+    rss_mb: float
+    errors: float
+
+
+Results = dict[tuple[str, Load], Figures]
+
+
+@contextmanager
+def echo_server() -> Iterator[Variant]:
+    """Run the echo server; it is the variant ``direct``."""
+    process = subprocess.Popen(
+        [sys.executable, str(LOAD_SIDE), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        yield Variant("direct", int(process.stdout.readline()), process.pid)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@contextmanager
+def proxied(kind: ServerKind, upstream: int) -> Iterator[Variant]:
+    """Run a server with one proxy to the echo server and one pass-through toxic on it."""
+    with running_server(kind) as server:
+        api = HttpApi(server.url, timeout_s=5)
+        body = wire.ProxySpec("bench", f"127.0.0.1:{upstream}").body()
+        listen = wire.proxy(api.call("POST", "proxies", body=body)).listen
+        api.call("POST", "proxies", "bench", "toxics", body={"type": "noop"})
+        version = wire.version(api.call("GET", "version"))
+        api.close()
+        yield Variant(kind, int(listen.rpartition(":")[2]), server.pid, version)
+
+
+def measure(variant: Variant, load: Load, seconds: float) -> Figures:
+    """Play a load in a process of its own."""
+    argv = [sys.executable, str(LOAD_SIDE), load.kind, str(variant.port), str(variant.pid)]
+    done = subprocess.run(
+        [*argv, str(load.connections), str(seconds)],
+        capture_output=True,
+        text=True,
+        timeout=CLIENT_WITHIN_S + seconds,
+        check=False,
+    )
+    if done.returncode:
+        raise EnvironmentFault(f"{variant.name}, {load.kind} on {load.connections}: {done.stderr.strip()}")
+    return Figures(**json.loads(done.stdout))
+
+
+def play(variants: Sequence[Variant], rounds: int, seconds: float) -> Results:
+    """Measure every load on every variant in every round, the variants in another order each round."""
+    seen: dict[tuple[str, Load], list[Figures]] = {}
+    for number in range(rounds):
+        for load in LOADS:
+            turn = number % len(variants)
+            for variant in (*variants[turn:], *variants[:turn]):
+                print(f"\rround {number + 1}/{rounds} {load.kind} {load.connections} ", end="", file=sys.stderr)
+                seen.setdefault((variant.name, load), []).append(measure(variant, load, seconds))
+    print(file=sys.stderr)
+    return {key: median(figures) for key, figures in seen.items()}
+
+
+def median(figures: Sequence[Figures]) -> Figures:
+    """Take the median of each figure by itself."""
+    names = Figures.__slots__
+    return Figures(*(statistics.median(getattr(one, name) for one in figures) for name in names))
+
+
+def cells(name: str, results: Results) -> list[str]:
+    """One row of the table."""
+    one, fifty, many, bulk, conn = (results[name, load] for load in LOADS)
+    direct = name == "direct"
+    return [
+        name,
+        f"{one.p50_us:.0f} / {one.p99_us:.0f} ({cpu(one, direct):.0f})",
+        *(
+            f"{ping.per_s / 1e3:.1f}k ({cpu(ping, direct):.1f}) {ping.p50_us:.0f} / {ping.p99_us:.0f}"
+            for ping in (fifty, many)
+        ),
+        f"{bulk.per_s:.0f} ({cpu(bulk, direct) / 1e3:.2f})",
+        f"{conn.per_s / 1e3:.1f}k ({cpu(conn, direct):.0f})",
+        "-" if direct else f"{many.rss_mb:.0f}",
+    ]
+
+
+def cpu(figures: Figures, direct: bool) -> float:
+    """CPU per operation: of the proxy, or where there is none, of both ends of the load."""
+    return figures.cpu_us + figures.own_cpu_us if direct else figures.cpu_us
+
+
+HEADER = [
+    "variant",
+    "1 conn p50 / p99 us (cpu us)",
+    "50 conns rt/s (cpu us) p50 / p99 us",
+    "500 conns rt/s (cpu us) p50 / p99 us",
+    "bulk MB/s (cpu ms/MB)",
+    "conn/s (cpu us)",
+    "RSS MB",
+]
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Align the columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(lines)
+
+
+def ratios(results: Results, version: str) -> str:
+    """The embedded server against the real one: above 1 is faster or, for CPU and memory, dearer."""
+    pairs = [(results["embedded", load], results["toxiproxy", load]) for load in LOADS]
+    speed = [ours.per_s / theirs.per_s for ours, theirs in pairs]
+    dear = [ours.cpu_us / theirs.cpu_us if theirs.cpu_us else 0.0 for ours, theirs in pairs]
+    names = [f"{load.kind} {load.connections}" for load in LOADS]
+    told = ", ".join(
+        f"{name} {fast:.2f}x ({cost:.2f}x cpu)" for name, fast, cost in zip(names, speed, dear, strict=True)
+    )
+    return f"embedded / Toxiproxy {version}: {told}, RSS {pairs[2][0].rss_mb / pairs[2][1].rss_mb:.2f}x"
+
+
+def allow_many_files() -> None:
+    """A proxy of 500 connections holds 1000 sockets."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def run(rounds: int, seconds: float) -> int:
+    """Measure and print; the exit code."""
+    allow_many_files()
+    with ExitStack() as running:
+        direct = running.enter_context(echo_server())
+        kinds: list[ServerKind] = ["embedded", "toxiproxy"] if find_toxiproxy() else ["embedded"]
+        servers = [running.enter_context(proxied(kind, direct.port)) for kind in kinds]
+        results = play([direct, *servers], rounds, seconds)
+    names = ["direct", *kinds]
+    print(table([HEADER, *(cells(name, results) for name in names)]))
+    failed = sum(figures.errors for figures in results.values())
+    if failed:
+        print(f"{failed:.0f} connections failed: the connection figures are too low")
+    if len(servers) == 1:
+        print(f"Nothing to compare with: the real Toxiproxy was not found. {HOW_TO_GET_TOXIPROXY}", file=sys.stderr)
+        return EXIT_NOTHING_TO_COMPARE
+    print(ratios(results, servers[1].version))
+    return 0
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
+    parser.add_argument("--seconds", type=float, default=0.8, help="length of each measurement (default 0.8)")
+    given = parser.parse_args()
+    try:
+        return run(given.rounds, given.seconds)
+    except EnvironmentFault as exc:
+        print(exc, file=sys.stderr)
+        return exc.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
