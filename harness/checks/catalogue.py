@@ -17,7 +17,7 @@ from harness.core.stack import Promises
 Severity = Literal["critical", "major", "minor"]
 
 _HEADER = re.compile(r"--\s*(?P<key>[a-z]+):\s*(?P<value>.*\S)\s*")
-_SECTIONS = ("exercised", "undecided", "violations")
+_SECTIONS = ("given", "exercised", "undecided", "violations")
 _KEYS = frozenset({"title", "promise", "needs", "subject", "severity", "minimum"})
 
 
@@ -47,7 +47,8 @@ class PromiseNeed:
 class Check:
     """One promise as SQL: ``violations`` finds what breaks it, ``exercised`` counts what met its antecedent.
 
-    ``undecided`` counts what met the antecedent but cannot be judged for want of evidence.
+    ``undecided`` counts what met the antecedent but cannot be judged for want of evidence; ``given`` makes temporary
+    views that the others share.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Check:
     exercised: str
     violations: str
     undecided: str | None = None
+    given: str | None = None
 
 
 @cache
@@ -102,6 +104,7 @@ def parse_check(name: str, text: str) -> Check:
         exercised=sections["exercised"],
         violations=sections["violations"],
         undecided=sections.get("undecided"),
+        given=sections.get("given"),
     )
 
 

@@ -106,6 +106,8 @@ class Findings:
 
 def examine(history: History, check: Check) -> Findings:
     """Run one check over a history that ``prepare`` made ready; raises ``duckdb.Error`` for SQL that is wrong."""
+    if check.given:
+        history.db.execute(check.given)
     history.db.execute(f"create or replace temp table found as {check.violations}")
     names = [row[0] for row in history.db.execute("describe found").fetchall()]
     rows = history.rows(

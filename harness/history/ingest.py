@@ -148,9 +148,9 @@ def _load(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[str, int
     try:
         db.execute(
             "create table loaded as select * from read_json(?, format = 'newline_delimited', auto_detect = false,"
-            f" ignore_errors = true, hive_partitioning = false, filename = 'source', columns = {columns()})"  # noqa: S608 - ours
+            " ignore_errors = true, hive_partitioning = false, filename = 'source', columns = ?)"
             " order by mono_ns, writer, seq",
-            [[glob.escape(str(file)) for file in files]],
+            [[glob.escape(str(file)) for file in files], columns()],
         )
     except duckdb.Error as problem:
         first = str(problem).partition("\n")[0]
