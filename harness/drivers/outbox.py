@@ -132,7 +132,7 @@ class Outbox:
         self._record_start(operation, session)
         outcome = await self._send(operation, session)
         if isinstance(outcome, Accepted):
-            self._record_accepted(operation, outcome)
+            self._record_accepted(operation, outcome, session)
             return None
         final = isinstance(outcome, Refused) and is_final(outcome.http_status)
         operation.doubtful |= isinstance(outcome, Unknown)
@@ -179,12 +179,13 @@ class Outbox:
             **self._common(operation),
         )
 
-    def _record_accepted(self, operation: _Operation, answer: Accepted) -> None:
+    def _record_accepted(self, operation: _Operation, answer: Accepted, session: Session | None) -> None:
         common = self._common(operation) | {"conversation_id": answer.conversation_id}
         self._recorder.record(
             "server_accepted",
             attempt=operation.attempt,
             outcome="ok",
+            connection=session.connection if session else None,
             message_id=answer.message_id,
             conversation_seq=answer.conversation_seq,
             server_time_ns=answer.server_time_ns,

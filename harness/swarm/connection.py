@@ -16,7 +16,8 @@ from harness.drivers.outbox import UNAUTHORISED, Spawn
 from harness.history.recorder import Recorder
 
 REDIAL = RetryPolicy(base_ms=100, cap_ms=2000, floor_ms=50)
-DIAL_LIMIT_S = 5.0
+DIAL_LIMIT_S = 2.5
+"""A dial that a black hole swallowed stays dead after healing: waiting longer would only delay the way back."""
 STABLE_S = 1.0
 """A session that lived this long proves the way good: the next loss is the first again."""
 

@@ -23,7 +23,7 @@ from harness.drivers.api import (
 )
 from harness.history.recorder import Recorder
 
-SYNC_LIMIT_S = 3.0
+SYNC_LIMIT_S = 2.5
 MARK_LIMIT_S = 1.0
 MARKS_AT_ONCE = 16
 READ_ONE_IN = 2

@@ -9,6 +9,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
+from websockets.frames import CloseCode
 from websockets.protocol import State
 
 from harness.drivers.api import (
@@ -160,6 +161,7 @@ def _closed(end: ConnectionClosed) -> Closed:
     if end.rcvd is not None:
         return Closed(end.rcvd.code, end.rcvd.reason, clean=isinstance(end, ConnectionClosedOK))
     if end.sent is not None:
-        # Our own close was never answered: the keep-alive had no pong, or the goodbye fell on deaf ears.
-        return Closed(None, end.sent.reason or "close_unanswered", clean=False)
+        # Our own close was never answered: a ping had no pong, or the goodbye fell on deaf ears.
+        unheard = end.sent.code == CloseCode.INTERNAL_ERROR
+        return Closed(None, "keepalive_timeout" if unheard else "close_unanswered", clean=False)
     return Closed(None, "connection_lost", clean=False)
