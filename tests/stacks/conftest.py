@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,3 +58,29 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def env() -> dict[str, str]:
     """The least environment in which a program is found."""
     return {"PATH": os.environ["PATH"]}
+
+
+STRANGER = """
+import socket, sys
+ends = [socket.create_connection(("127.0.0.1", int(port))) for port in sys.argv[2:]]
+for end in ends if sys.argv[1] == "True" else ():
+    end.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    end.recv(10)
+print(flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def stranger() -> Callable[..., AbstractContextManager[int]]:
+    """Another process that is connected to the ports given, by its pid; with ``ask`` it has had an answer on each."""
+
+    @contextmanager
+    def connected(*ports: int, ask: bool = False) -> Iterator[int]:
+        command = [sys.executable, "-c", STRANGER, str(ask), *map(str, ports)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            yield process.pid
+
+    return connected
