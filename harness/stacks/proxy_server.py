@@ -40,7 +40,7 @@ async def running_proxy_server(
     finally:
         os.close(writing)
     try:
-        server = await connect(f"http://{LOOPBACK}:{await _announced_port(reading)}")
+        server = await connect(f"http://{await _announced_address(reading)}")
     except ProxyUnavailable as problem:
         raise EnvironmentFault(f"the proxy server did not start: {problem}", hint=last_lines(log)) from None
     async with server:
@@ -82,8 +82,8 @@ def _slug(edge: str) -> str:
     return re.sub(r"[^\w.~-]", "_", edge.replace("->", ".").replace(":", "~"), flags=re.ASCII)
 
 
-async def _announced_port(fd: int) -> int:
-    """Read the port that the server writes once it listens; ``ProxyUnavailable`` when it ends first or is too slow."""
+async def _announced_address(fd: int) -> str:
+    """Read the ``host:port`` that the server writes once it listens; ``ProxyUnavailable`` when it ends first or is too slow."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb"))
@@ -94,7 +94,6 @@ async def _announced_port(fd: int) -> int:
         raise ProxyUnavailable(f"it was not ready within {READY_WITHIN_S:g} s") from None
     finally:
         transport.close()
-    announced = re.search(rb"(\d+)\D*$", line)
-    if announced is None:
+    if not line.endswith(b"\n"):
         raise ProxyUnavailable("it ended before it listened")
-    return int(announced[1])
+    return line.decode().strip()

@@ -18,6 +18,8 @@ import pytest
 from harness.faults.api import UndoCommand
 from harness.stacks.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 # A harness that starts a tree (a program, its child, and a daemon that left session and parent) and hangs.
 HARNESS = """
 import asyncio, json, os, sys

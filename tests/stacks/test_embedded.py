@@ -20,7 +20,7 @@ from harness.stacks.embedded import EmbeddedLauncher
 from harness.stacks.health import wait_until_ok
 from harness.stacks.watcher_client import Watcher
 
-pytestmark = pytest.mark.usefixtures("temporary")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("temporary")]
 
 SERVICE = """
 import os

@@ -45,6 +45,7 @@ def test_a_reserved_port_refuses_while_nobody_listens() -> None:
         socket.create_connection((LOOPBACK, ports.reserve()))
 
 
+@pytest.mark.slow
 def test_a_killed_uvicorn_listens_again_on_its_port_under_churn(
     tmp_path: Path, temporary: Path, env: dict[str, str]
 ) -> None:

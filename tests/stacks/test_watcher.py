@@ -131,6 +131,7 @@ def test_what_cannot_start_is_told_in_a_sentence_and_the_watcher_lives_on(
     assert watched(tmp_path, script) == 0
 
 
+@pytest.mark.slow
 def test_release_asks_first_and_then_kills(
     tmp_path: Path, env: dict[str, str], temporary: Path, poll: Callable[..., bool]
 ) -> None:
