@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.core.errors import UsageError
+from harness.core.errors import NothingSelected, UsageError
 from harness.core.plan import ScenarioPlan
 from harness.core.stack import StackSpec
 from harness.scenario.build import build_scene
@@ -32,7 +32,8 @@ def load_scenarios(
     """Load scenario files and folders of them, one plan for each matrix entry, in the order of paths and names.
 
     ``stack`` replaces the stacks that the files name. ``vocabulary`` is by default what is installed.
-    Raises ``UsageError`` for a path without scenarios, ``BadFile`` with all mistakes of all files.
+    Raises ``UsageError`` for a path that is not there, ``NothingSelected`` for a folder without scenarios and
+    ``BadFile`` with all mistakes of all files.
     """
     loading = _Loading(vocabulary or installed(), env, stack)
     for path in scenario_files(paths):
@@ -55,7 +56,7 @@ def _files_of(path: Path) -> list[Path]:
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.name.endswith(SUFFIXES) and file.is_file())
         if not files:
-            raise UsageError(f"no scenario in folder {path}", hint=f"scenario files are named *{SUFFIXES[0]}")
+            raise NothingSelected(f"no scenario in folder {path}", hint=f"scenario files are named *{SUFFIXES[0]}")
         return files
     if not path.exists():
         raise UsageError(f"there is no {path}", hint=f"give scenario files (*{SUFFIXES[0]}) or folders of them")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from harness.core.errors import UsageError
 from harness.core.places import stacks_folder
 from harness.core.stack import EmbeddedService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.drivers import registry
 from harness.scenario.diagnostics import BadFile, did_you_mean
 from harness.scenario.matrix import PLACEHOLDER
 from harness.scenario.mistakes import Mistake, mistakes_of
@@ -73,6 +74,8 @@ def _known_hint(name: str) -> str:
 
 
 def _check(model: StackModel) -> Iterator[Mistake]:
+    if model.driver.kind not in (drivers := registry.kinds()):
+        yield unknown("driver", model.driver.kind, ("driver", "kind"), drivers)
     for name, link in model.links.items():
         yield from _check_link(model, name, link)
     for name, service in model.services.items():

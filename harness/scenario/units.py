@@ -39,21 +39,21 @@ class _Quantity:
     def _complaint(self, value: object) -> str:
         text = quoted(value)
         if _is_bare_number(value):
-            return f"{text} has no unit: a {self.noun} is written like {self.examples}"
-        return f"{text} is not a {self.noun}: write {self.how}, like {self.examples}"
+            return f"{text} has no unit: {self.noun} is written like {self.examples}"
+        return f"{text} is not {self.noun}: write {self.how}, like {self.examples}"
 
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = _Quantity("duration", _SECONDS, "a number and ms, s, m or h", "2s or 250ms")
-_OFFSET = _Quantity("offset", _SECONDS, "a sign, a number and ms, s, m or h", "+1h or -5m")
-_RATE = _Quantity("rate", {"/s": 1.0, "/m": 1 / 60, "/h": 1 / 3600}, "a number and /s, /m or /h", "5/s or 30/m")
+_DURATION = _Quantity("a duration", _SECONDS, "a number and ms, s, m or h", "2s or 250ms")
+_OFFSET = _Quantity("an offset", _SECONDS, "a sign, a number and ms, s, m or h", "+1h or -5m")
+_RATE = _Quantity("a rate", {"/s": 1.0, "/m": 1 / 60, "/h": 1 / 3600}, "a number and /s, /m or /h", "5/s or 30/m")
 _SIZE = _Quantity(
-    "size",
+    "a size",
     {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3},
     "a number and B, KiB, MiB, GiB, kB, MB or GB",
     "64KiB or 1MB",
 )
-_PERCENT = _Quantity("percentage", {"%": 0.01}, "a number and %", "5% or 100%")
+_PERCENT = _Quantity("a percentage", {"%": 0.01}, "a number and %", "5% or 100%")
 
 DURATION_PATTERN = _DURATION.pattern
 RATE_PATTERN = _RATE.pattern
