@@ -1,0 +1,219 @@
+"""One of a connection's two sockets: reads for the direction it feeds, writes for the other."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections import deque
+from typing import Protocol
+
+from harness.proxy.loop import BROKEN, READ, WRITE, Loop
+
+HIGH_WATER = 256 * 1024
+"""Bytes that may wait for one socket before the sender is no longer read."""
+
+_BUFFER = bytearray(256 * 1024)  # shared: what is read leaves it before the next read
+_VIEW = memoryview(_BUFFER)
+_LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+class Direction(Protocol):
+    """The direction that a side feeds, as the side sees it."""
+
+    direct: bool
+    received: int
+    sent: int
+    source_reset: bool
+
+    def push(self, data: bytes) -> None:
+        """Take bytes through the toxics."""
+        ...
+
+    def source_ended(self) -> None:
+        """No more bytes will come."""
+        ...
+
+    def drained(self) -> None:
+        """The target has taken everything that waited for it."""
+        ...
+
+    def sink_lost(self) -> None:
+        """The target takes nothing any more."""
+        ...
+
+    def abandon(self) -> None:
+        """Give the connection up."""
+        ...
+
+
+class Side:
+    """A socket with its queue of unsent bytes; bytes of a direction without active toxics go straight across."""
+
+    __slots__ = (
+        "_fd", "_loop", "_mask", "_read", "_send_across", "_watched", "fed_by", "feeds", "peer", "queue", "queued",
+        "sock",
+    )  # fmt: skip
+
+    feeds: Direction
+    fed_by: Direction
+    peer: Side
+
+    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+        self.sock = sock
+        self.queue: deque[memoryview] = deque()
+        self.queued = 0
+        self._loop = loop
+        self._fd = sock.fileno()
+        self._mask = 0
+        self._watched = False
+        self._read = sock.recv_into
+
+    def join(self, peer: Side, feeds: Direction, fed_by: Direction) -> None:
+        """Tie the side to the other one and to the two directions."""
+        self.peer = peer
+        self.feeds = feeds
+        self.fed_by = fed_by
+        self._send_across = peer.sock.send
+
+    def on_event(self, mask: int) -> None:
+        """Write if there is room, read if something may be there."""
+        if mask & WRITE and self.queue:
+            self._flush()
+        if self._mask & READ:
+            if mask != WRITE:
+                self._receive()
+        elif mask & BROKEN and self._watched:
+            self._hung_up()
+
+    def abandon(self) -> None:
+        """Give the connection up after an unforeseen failure."""
+        self.feeds.abandon()
+
+    @property
+    def reading(self) -> bool:
+        """Whether bytes are read as they come."""
+        return bool(self._mask & READ)
+
+    def resume(self) -> None:
+        """Read as bytes come."""
+        self._set(self._mask | READ)
+
+    def pause(self) -> None:
+        """Read nothing for now, so that the sender feels it."""
+        if self._watched:
+            self._set(self._mask & ~READ)
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Send bytes or queue them; return how many the kernel took now, 0 when the socket is dead."""
+        sent = 0
+        if not self.queue:
+            try:
+                sent = self.sock.send(data)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.lost()
+                return 0
+        if sent < len(data):
+            self.enqueue(memoryview(data)[sent:])
+        return sent
+
+    def enqueue(self, data: memoryview) -> None:
+        """Keep bytes until the socket takes them."""
+        self.queue.append(data)
+        self.queued += len(data)
+        self._set(self._mask | WRITE)
+
+    def lost(self) -> None:
+        """The socket is dead for writing; what its owner sent before may still be there to read."""
+        self.queue.clear()
+        self.queued = 0
+        self.feeds.source_reset = True
+        if self._watched:
+            self._set(self._mask & READ)
+        self.fed_by.sink_lost()
+
+    def end(self) -> None:
+        """Send FIN and keep reading."""
+        with contextlib.suppress(OSError):  # the other end may have gone: reading will tell
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self, *, reset: bool) -> None:
+        """Close the socket, with RST when asked."""
+        if reset:
+            with contextlib.suppress(OSError):
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+        self._mask = 0
+        self._watched = False
+        self.queue.clear()
+        self._loop.discard(self.sock)
+
+    def drain(self) -> None:
+        """Read away what has come, because closing a socket with unread bytes destroys those sent last."""
+        with contextlib.suppress(OSError):
+            self._read(_BUFFER)
+
+    def _receive(self) -> None:
+        feeds = self.feeds
+        try:
+            count = self._read(_BUFFER)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.lost()
+            feeds.source_ended()
+            return
+        if not count:
+            feeds.source_ended()
+            return
+        feeds.received += count
+        if not feeds.direct or self.peer.queue:
+            feeds.push(bytes(_VIEW[:count]))
+            return
+        try:
+            sent = self._send_across(_VIEW[:count])
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.peer.lost()
+            return
+        feeds.sent += sent
+        if sent != count:
+            self.peer.enqueue(memoryview(bytes(_VIEW[sent:count])))
+            self.pause()
+
+    def _flush(self) -> None:
+        queue = self.queue
+        try:
+            while queue:
+                sent = self.sock.send(queue[0])
+                self.queued -= sent
+                self.fed_by.sent += sent
+                if sent < len(queue[0]):
+                    queue[0] = queue[0][sent:]
+                    return
+                queue.popleft()
+        except BlockingIOError:
+            return
+        except OSError:
+            self.lost()
+            return
+        self._set(self._mask & READ)
+        self.fed_by.drained()
+
+    def _hung_up(self) -> None:
+        """An error or hang-up came while nothing is read: it would be reported for ever, so listen no more."""
+        self._loop.mute(self._fd)
+        self._watched = False
+        self._mask = 0
+        if self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.lost()
+
+    def _set(self, mask: int) -> None:
+        if not self._watched:
+            self._loop.watch(self._fd, mask, self)
+            self._watched = True
+        elif mask != self._mask:
+            self._loop.change(self._fd, mask)
+        self._mask = mask
