@@ -113,12 +113,11 @@ def play(variants: Sequence[Variant], rounds: int, seconds: float) -> Results:
     """Measure every load on every variant in every round, the variants in another order each round."""
     seen: dict[tuple[str, Load], list[Figures]] = {}
     for number in range(rounds):
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+        turn = number % len(variants)
         for load in LOADS:
-            turn = number % len(variants)
             for variant in (*variants[turn:], *variants[:turn]):
-                print(f"\rround {number + 1}/{rounds} {load.kind} {load.connections} ", end="", file=sys.stderr)
                 seen.setdefault((variant.name, load), []).append(measure(variant, load, seconds))
-    print(file=sys.stderr)
     return {key: median(figures) for key, figures in seen.items()}
 
 
@@ -210,7 +209,7 @@ def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
-    parser.add_argument("--seconds", type=float, default=0.8, help="length of each measurement (default 0.8)")
+    parser.add_argument("--seconds", type=float, default=0.7, help="length of each measurement (default 0.7)")
     given = parser.parse_args()
     try:
         return run(given.rounds, given.seconds)

@@ -36,6 +36,12 @@ def server_process(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def real_toxiproxy() -> None:
+    """Run the test only where the real Toxiproxy is."""
+    require_toxiproxy()
+
+
 @pytest.fixture
 def toxiproxy_server(server_process: RunningServer) -> RunningServer:
     """Each server in turn, without proxies."""

@@ -110,6 +110,12 @@ def test_counters_are_live(toxiproxy_server: RunningServer, http_api: Any, liste
             assert seen == {"opened": 1, "closed": 0, "bytes_up": 4, "bytes_down": 4}
 
 
+def test_metrics_without_a_flag(toxiproxy_server: RunningServer, http_api: Any) -> None:
+    """Toxiproxy has /metrics only when started with a flag; the embedded server always."""
+    answer = http_api.get("/metrics")
+    expect(toxiproxy_server, answer.status, toxiproxy=404, embedded=200)
+
+
 def test_slicer_of_size_zero(
     server_process: RunningServer, http_for: Callable[..., Any], echo: str, dial: Dial
 ) -> None:

@@ -226,11 +226,6 @@ def test_unknown_routes_and_methods(http_api: Any) -> None:
         assert (method, path, wrong.status, wrong.body) == (method, path, 405, b"")
 
 
-def test_metrics_need_a_flag(http_api: Any) -> None:
-    """Without a metrics flag there is no /metrics."""
-    assert http_api.get("/metrics").status == 404
-
-
 def test_browsers_are_refused(http_api: Any) -> None:
     """An agent that calls itself Mozilla gets 403: no web page may reach the API."""
     answer = http_api("GET", "/proxies", headers={"User-Agent": "Mozilla/5.0 (X11)"})
