@@ -42,7 +42,7 @@ class Settings:
             control_port=control_port,
             control_token=env.get("CONTROL_TOKEN", ""),
             mutant=_mutant(env.get("MUTANT", "")),
-            advertised_url=env.get("ADVERTISED_URL") or None,
+            advertised_url=env.get("ADVERTISED_URL", "").rstrip("/") or None,
             token_ttl_s=_number("TOKEN_TTL_S", env.get("TOKEN_TTL_S") or str(TOKEN_TTL_S)),
         )
 

@@ -82,7 +82,7 @@ class Http:
             "user": credentials.user,
             "device": credentials.device,
         }
-        return answer(issued | ({"url": self._advertised_url} if self._advertised_url else {}))
+        return answer(issued | ({"url": f"{self._advertised_url}/v1/ws"} if self._advertised_url else {}))
 
     async def archive(self, request: Request) -> Response:
         """Answer one page of everything the caller can see."""
