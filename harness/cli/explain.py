@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import options as flags
+
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Scenario file, or a folder of them.")]
 
 
-def explain(file: File) -> int:
+def explain(file: File, *, stack: flags.Stack = None) -> int:
     """Say in words what a scenario does.
 
     Who chats, which fault strikes when, what is demanded. Nothing is run.
     """
     from harness.scenario.explain import explain as in_words
     from harness.scenario.loader import load_scenarios
+    from harness.scenario.stackfile import load_stack
 
-    typer.echo("\n\n".join(in_words(plan) for plan in load_scenarios([file])))
+    plans = load_scenarios([file], stack=load_stack(stack) if stack else None)
+    typer.echo("\n".join(in_words(plan, load_stack(stack or plan.stack)) for plan in plans), nl=False)
     return 0

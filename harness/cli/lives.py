@@ -9,30 +9,22 @@ from harness.core.results import RunResult, Witness
 
 
 def life_of(sources: Sequence[Path], result: RunResult) -> str:
-    """Return the rendered life of the first witness of the first broken check; empty when it names no message."""
+    """Return the rendered life of the message that a broken promise is about; empty when none names a message."""
     from harness.history.ingest import open_history
     from harness.history.trace import render, trace
 
-    message = first_message(result)
-    if message is None:
+    witness = telling_witness(result)
+    if witness is None:
         return ""
     with open_history(sources) as history:
-        return render(trace(history, message))
+        return render(trace(history, _message(witness)), missing=witness)
 
 
-def first_message(result: RunResult) -> str | None:
-    """Return the id of the message to tell about, by the client's id where there is one.
-
-    Required checks come first: they are what the scenario is about.
-    """
-    broken = sorted((check for check in result.checks if check.witnesses), key=lambda check: not check.required)
-    for check in broken:
-        for witness in check.witnesses:
-            message = _id(witness)
-            if message:
-                return message
-    return None
+def telling_witness(result: RunResult) -> Witness | None:
+    """Return the first witness that names a message; required checks come first, for the scenario is about them."""
+    broken = sorted((check for check in result.checks if check.violations), key=lambda check: not check.required)
+    return next((witness for check in broken for witness in check.witnesses if _message(witness)), None)
 
 
-def _id(witness: Witness) -> str | None:
-    return witness.client_message_id or witness.message_id
+def _message(witness: Witness) -> str:
+    return witness.client_message_id or witness.message_id or ""

@@ -6,6 +6,7 @@ Each command imports what it needs when it is called, so that help and completio
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 proxy = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The proxy that links run through.")
 
-for _name, _command in {
+_COMMANDS: dict[str, Callable[..., int]] = {
     "demo": demo,
     "run": run,
     "validate": validate,
@@ -43,25 +44,31 @@ for _name, _command in {
     "mutants": mutants,
     "check": check,
     "trace": trace,
-}.items():
+}
+for _name, _command in _COMMANDS.items():
     app.command(_name)(ends_with_code(_command))
 proxy.command("serve")(ends_with_code(serve))
 app.add_typer(proxy, name="proxy")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"chat-chaos {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version and exit.")
+]
+
+
 @app.callback()
-def _about(
-    *,
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")] = False,
-) -> None:
+def _about(*, version: Version = False) -> None:
     """Prove that no chat message is lost, doubled or stuck when the network, a process or the clock misbehaves.
 
     Exit codes: 0 all held, 1 a promise was broken, 2 usage or a bad file, 3 error of the environment, 4 inconclusive,
     5 nothing selected, 70 defect of the harness, 130 interrupted.
     """
-    if version:
-        typer.echo(f"chat-chaos {__version__}")
-        raise typer.Exit
 
 
 def main() -> None:

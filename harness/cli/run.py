@@ -11,6 +11,7 @@ from harness.cli import options as flags
 
 if TYPE_CHECKING:
     from harness.core.plan import ScenarioPlan
+    from harness.engine.options import RunOptions
 
 Paths = Annotated[
     list[Path] | None,
@@ -63,8 +64,8 @@ def run(
         quiet=quiet,
         verbose=verbose,
     )
-    plans = _plans(paths or [])
     options = replace(options_from(choices), mutant=mutant, jobs=jobs, fail_fast=fail_fast, keep=keep)
+    plans = _plans(paths or [], options)
     report = JUnitReport(junit, plans) if junit else None
     console = console_for(choices)
     try:
@@ -79,20 +80,18 @@ def run(
     return code
 
 
-def _plans(paths: list[Path]) -> list[ScenarioPlan]:
-    """Load the scenarios; nothing given and nothing found are the user's to mend."""
-    from harness.core.errors import NothingSelected, UsageError
+def _plans(paths: list[Path], options: RunOptions) -> list[ScenarioPlan]:
+    """Load the scenarios for the stack that they will run on."""
+    from harness.core.errors import UsageError
     from harness.core.places import scenarios_folder
     from harness.report.places import near
     from harness.scenario.loader import load_scenarios
+    from harness.scenario.stackfile import load_stack
 
     if not paths:
         raise UsageError(
             "run needs a scenario file, or a folder of them",
             hint=f"those that come with chat-chaos: chat-chaos run {near(scenarios_folder())}",
         )
-    plans = load_scenarios(paths)
-    if not plans:
-        places = ", ".join(str(path) for path in paths)
-        raise NothingSelected(f"no scenario in {places}", hint="scenario files end in .chaos.yaml")
-    return plans
+    stack = load_stack(options.stack, parameters=options.parameters) if options.stack else None
+    return load_scenarios(paths, stack=stack)

@@ -48,7 +48,7 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     if detail.verbose:
         lines += [_labelled("check", _check(check, style), style) for check in result.checks]
     if judged.life:
-        lines += ["", *(f"  {line}".rstrip() for line in judged.life.splitlines()), ""]
+        lines += ["", *judged.life.splitlines(), ""]
     if judged.folder:
         lines.append(_labelled("folder", judged.folder, style))
     if result.replay:

@@ -41,7 +41,7 @@ def test_results_go_to_one_stream_and_progress_to_the_other(plan: Planned, finis
     console(item)
     assert progress.getvalue() == "bad-day: started with seed 7, mutant no_dedup in runs/x\n"
     assert results.getvalue().startswith("FAIL")
-    assert "  the life\n" in results.getvalue()
+    assert "\nthe life\n" in results.getvalue()
 
 
 def test_verbose_progress_shows_phases_and_rungs(plan: Planned, finished: Finished) -> None:
