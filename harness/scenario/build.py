@@ -68,8 +68,8 @@ def _scene(
 
 
 def _empty(data: Mapping[str, Data]) -> Iterator[Mistake]:
-    for section in ("people", "workload"):
-        if data.get(section) in ({}, []):
+    for section, nothing in (("people", {}), ("workload", [])):
+        if data.get(section) == nothing:
             yield Mistake((section,), "bad-value", "this must not be empty")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
 
 from harness.scenario.units import DURATION_PATTERN, RATE_PATTERN, parse_duration, parse_rate, quoted
 
@@ -31,6 +31,12 @@ def _more_than_never(value: object) -> float:
     return rate
 
 
+def _plain_value(value: object) -> str | int | float | bool:
+    if not isinstance(value, str | int | float | bool):
+        raise ValueError(f"{quoted(value) if value is None else 'this'} is neither a text nor a number")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
 def _duration_or_forever(value: object) -> float:
     return float("inf") if value == "forever" else _longer_than_nothing(value)
 
@@ -47,5 +53,10 @@ Window = Annotated[
     float,
     BeforeValidator(_duration_or_forever),
     WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": DURATION_PATTERN}]}),
+]
+AxisValue = Annotated[
+    str | int | float | bool,
+    PlainValidator(_plain_value),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -138,7 +138,7 @@ def _what(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    return quoted(value) if isinstance(value, str | NoneType) else f"{str(value).lower()} (a {type(value).__name__})"
+    return str(value).lower() if isinstance(value, bool) else quoted(value)
 
 
 def _fields_at(model: type[BaseModel], path: Path, data: Data) -> list[str]:

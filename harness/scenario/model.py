@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from harness.scenario.fields import Count, Duration, Moment, Name, Rate, Section
+from harness.scenario.fields import AxisValue, Count, Duration, Moment, Name, Rate, Section
 from harness.scenario.units import format_duration
 
 DEFAULT_RECOVER_WITHIN_S = 10.0
@@ -133,7 +133,7 @@ class ScenarioModel(Section):
     tags: list[Name] = Field(default=[])
     stack: str = Field(description="name or path of a stack file; --stack overrides it")
     needs: list[str] = Field(default=[], description="capabilities without which the scenario is not run")
-    matrix: dict[Name, Annotated[list[str | int | float | bool], Field(min_length=1)]] = Field(
+    matrix: dict[Name, Annotated[list[AxisValue], Field(min_length=1)]] = Field(
         default={}, description='axes: the scenario runs once for each combination; used as "${matrix.AXIS}"'
     )
     people: dict[Name, PersonModel] = Field(json_schema_extra={"minProperties": 1}, description="who chats")

@@ -79,9 +79,9 @@ def _reachable(scene: Scene, start: StartModel, path: Path) -> Iterator[Mistake]
     rate = sum(rate for sender, rate in rates(scene).items() if start.of in {None, sender})
     expected = int(rate * scene.model.phases.observe)
     if (start.nth or 1) > expected:
-        who = quoted(start.of) if start.of else "all together"
-        text = f"{who} send about {expected} messages while the run observes: the one that starts this never comes"
-        yield Mistake((*path, "nth"), "too-late", text.replace("' send", "' sends"), "lower 'nth' or raise a 'rate'")
+        who = f"{quoted(start.of)} sends" if start.of else "all together send"
+        text = f"{who} only about {expected} messages while the run observes"
+        yield Mistake((*path, "nth"), "too-late", text, "lower 'nth' or raise a 'rate'")
 
 
 def rates(scene: Scene) -> dict[str, float]:

@@ -1,3 +1,5 @@
+"""A small scenario, and ways to load it broken."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

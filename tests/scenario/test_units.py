@@ -71,7 +71,7 @@ def test_reading(parse: Callable[[object], float], text: str, value: float) -> N
 )
 def test_refusing(parse: Callable[[object], float], value: object, sentence: str) -> None:
     """A bare number, a wrong unit or nonsense is answered with the right form."""
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         parse(value)
     assert str(caught.value) == sentence
 
