@@ -42,7 +42,7 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     lines = [_headline(judged, style, detail)]
     if detail.quiet or (result.verdict is Verdict.PASS and not detail.verbose):
         return lines
-    lines += _reasons(result, style)
+    lines += _reasons(result, style, detail)
     lines += _broken(result, style)
     lines += [_labelled("fault", _fault(fault, style), style) for fault in result.faults]
     if detail.verbose:
@@ -104,10 +104,25 @@ def _grounds(result: RunResult) -> str:
     return f"{judged} checks over {result.counts.sent} messages{faults}"
 
 
-def _reasons(result: RunResult, style: Style) -> list[str]:
-    """Sentences for what no check says by itself; a broken promise has its own lines."""
+def _reasons(result: RunResult, style: Style, detail: Detail) -> list[str]:
+    """Sentences for what no check says by itself; a broken promise has its own lines.
+
+    What broke the surroundings drags doubts after it: those are counted, and told in full with ``verbose``.
+    """
     told = {check.id for check in result.checks if check.violations}
-    return [_labelled("because", _reason(reason), style) for reason in result.reasons if reason.check not in told]
+    open_ones = [reason for reason in result.reasons if reason.check not in told]
+    shown = [reason for reason in open_ones if detail.verbose or _weighs(reason, result.verdict)]
+    lines = [_labelled("because", _reason(reason), style) for reason in shown]
+    folded = len(open_ones) - len(shown)
+    if folded:
+        lines.append(
+            _labelled("", style.paint(f"and {folded} doubt(s) that follow from it (-v shows them)", "dim"), style)
+        )
+    return lines
+
+
+def _weighs(reason: Reason, verdict: Verdict) -> bool:
+    return verdict is not Verdict.ERROR or reason.verdict in {Verdict.ERROR, None}
 
 
 def _reason(reason: Reason) -> str:

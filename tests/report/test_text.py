@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from harness.core.plan import ScenarioPlan
+from harness.core.results import Reason
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunFinished, RunSkipped
 from harness.report.style import Style
@@ -91,3 +92,18 @@ def test_a_matrix_entry_is_part_of_the_name(plan: Planned, finished: Finished) -
     """Entries of a matrix are told apart as in the plan, also when only the result is at hand."""
     item = finished(plan=plan(cut="1s"))
     assert scenario_id(item.result) == item.plan.id == "bad-day[cut=1s]"
+
+
+def test_doubts_behind_an_error_are_counted_not_told(finished: Finished) -> None:
+    """What broke the surroundings comes first; what could not be judged because of it is only counted, but for -v."""
+    reasons = (
+        Reason(code="environment", text="the port is taken\nend its owner", verdict=Verdict.ERROR),
+        Reason(code="not_exercised", check="order", text="nothing to look at", verdict=Verdict.INCONCLUSIVE),
+    )
+    item = finished(Verdict.ERROR, reasons=reasons)
+    assert describe_run(judged(item), PLAIN, Detail())[1:4] == [
+        "  because   the port is taken\n            end its owner [environment]",
+        "            and 1 doubt(s) that follow from it (-v shows them)",
+        "  fault     crash  process.kill on chat: recovered, 3 in flight",
+    ]
+    assert "nothing to look at [not_exercised]" in describe_run(judged(item), PLAIN, Detail(verbose=True))[2]
