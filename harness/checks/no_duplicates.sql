@@ -52,16 +52,14 @@ twice_live as (
 ),
 -- Cursors are opaque: one lies at or beyond another if this device was first given it no earlier. A device that starts
 -- again without a cursor walks anew, unless that first page leads to the same place.
-steps as (
-    select device, observer, cursor_from, cursor_to, mono_ns
-    from witnessed
-    where event in ('recipient_synced', 'sync_completed') and device is not null
-),
 given as (
-    select device, observer, cursor_to as cursor, min(mono_ns) as given_ns from steps where cursor_to is not null group by all
+    select device, observer, cursor_to as cursor, min(mono_ns) as given_ns
+    from witnessed
+    where event in ('recipient_synced', 'sync_completed') and device is not null and cursor_to is not null
+    group by all
 ),
 restarts as (
-    select device, observer, cursor_to, mono_ns from steps where cursor_from is null
+    select device, observer, cursor_to, mono_ns from deliveries where not live and cursor_from is null
 ),
 again as (
     select p.message, p.message_id, p.device, p.client_message_id, p.conversation_id, q.mono_ns, p.cursor_to, q.cursor_from

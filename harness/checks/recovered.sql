@@ -47,6 +47,7 @@ retries as (
     select coalesce(op, client_message_id) as op, max(mono_ns) as retry_ns from witnessed where event = 'client_retry_scheduled' group by 1
 ),
 -- A sender is owed an answer when its client was still trying after the last fault was gone and its device was there.
+-- An attempt that was refused and not to be repeated was answered.
 owed as (
     select s.*, b.base_ns, b.base_ns + p.recover_within_ns as due_ns
     from sends as s
@@ -57,13 +58,13 @@ owed as (
         select greatest(s.started_ns, t.calm_ns,
                (select max(h.mono_ns) from presence as h where h.device = s.device and h.here and h.mono_ns <= t.final_ns)) as base_ns
     ) as b
-    where s.outcome <> 'fail'
-      and (s.last_started_ns >= t.calm_ns or y.retry_ns > s.last_started_ns)
+    where y.retry_ns > s.last_started_ns or (s.last_started_ns >= t.calm_ns and s.outcome <> 'fail')
 ),
 unanswered as (
     select o.* from owed as o, run_times as t
     where o.due_ns <= t.final_ns
       and (o.accepted_ns is null or o.accepted_ns > o.due_ns)
+      and (o.given_up_ns is null or o.given_up_ns > o.due_ns)
       and not exists (
           select 1 from presence as h
           where h.device = o.device and not h.here and h.mono_ns <= o.due_ns

@@ -237,15 +237,17 @@ beats as (
     where event = 'recorder_heartbeat'
 ),
 held as (
-    select writer, mono_ns, coalesce(cast(detail->>'took_ms' as double), cast(detail->>'lag_ms' as double), delay_ms, 0) as ms, event
+    select writer, mono_ns, event, cast(coalesce(detail->>'took_ms', detail->>'max_lag_ms', '0') as double) * 1e6 as held_ns
     from events
     where event in ('recorder_stall', 'generator_lag')
 )
 select writer, before_ns as from_ns, mono_ns as to_ns from beats semi join witnesses using (writer)
 where mono_ns - before_ns > 2000000000
 union all
-select writer, mono_ns - cast(ms * 1000000 as bigint), mono_ns from held semi join witnesses using (writer)
-where (event = 'recorder_stall' and ms >= 100) or ms > 1000;
+-- The lag is the worst of the second before it was told.
+select writer, mono_ns - cast(held_ns as bigint) - case when event = 'generator_lag' then 1000000000 else 0 end, mono_ns
+from held semi join witnesses using (writer)
+where (event = 'recorder_stall' and held_ns >= 100000000) or held_ns > 1000000000;
 
 create table run_times as
 select

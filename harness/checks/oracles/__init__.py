@@ -1,0 +1,32 @@
+"""Plain-Python twins of the SQL checks, for small histories: the definition in a second language.
+
+Tests hold the two against each other over generated histories; a check that is wrong must be wrong twice to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from harness.checks.oracles.copies import no_duplicates, order
+from harness.checks.oracles.facts import Facts, Judged, Key, Terms
+from harness.checks.oracles.loss import acked_never_lost, nothing_unsent, refused_never_stored
+from harness.checks.oracles.recovery import recovered
+from harness.checks.oracles.states import transitions
+from harness.core.events import Event
+
+__all__ = ["TWINS", "Facts", "Judged", "Key", "Terms", "judge"]
+
+TWINS: Mapping[str, Callable[[Facts, Terms], Judged]] = {
+    "acked_never_lost": acked_never_lost,
+    "no_duplicates": no_duplicates,
+    "nothing_unsent": nothing_unsent,
+    "order": order,
+    "recovered": recovered,
+    "refused_never_stored": refused_never_stored,
+    "transitions": transitions,
+}
+
+
+def judge(check: str, events: Sequence[Event], terms: Terms) -> Judged:
+    """Judge some events by the twin of one check."""
+    return TWINS[check](Facts(events), terms)
