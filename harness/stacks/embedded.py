@@ -7,12 +7,12 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from harness.core.clock import Clock, SystemClock
-from harness.core.errors import UsageError
+from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.stack import EmbeddedService, StackSpec
 from harness.stacks.api import Processes, Stack
 from harness.stacks.embedded_stack import EmbeddedStack, Proxies, Service
@@ -54,14 +54,14 @@ class EmbeddedLauncher:
         names what does not exist.
         """
         programs = {name: service.embedded for name, service in spec.services.items() if service.embedded is not None}
-        _check(spec, programs, mutant)
+        links = {name: link for name, link in edges(spec, self.name, people).items() if link.service in programs}
+        _check(spec, programs, links, mutant)
         base = {name: self._environment[name] for name in _INHERITED if name in self._environment}
         data = await processes.temporary_folder("data")
         with Ports() as reserved:
             ports = {name: reserved.reserve() for name in programs}
             log = folder / "logs" / "proxy.log"
             async with running_proxy_server(processes, env=base, log=log, seed=seed) as (server, pid):
-                links = {name: link for name, link in edges(spec, self.name, people).items() if link.service in ports}
                 proxies = Proxies(server.info, pid, await make_proxies(server, links, ports, run=run))
                 known = {"data": str(data), "mutant": mutant or "", **_addresses(spec, proxies, ports)}
                 services = [
@@ -110,13 +110,23 @@ class EmbeddedLauncher:
         )
 
 
-def _check(spec: StackSpec, programs: Mapping[str, EmbeddedService], mutant: str | None) -> None:
+def _check(
+    spec: StackSpec, programs: Mapping[str, EmbeddedService], links: Collection[str], mutant: str | None
+) -> None:
     """Refuse a stack that cannot run here, and a mutant that would silently not be one."""
     if not programs:
         raise UsageError(
             f"stack {spec.name} has no service that the embedded launcher could run",
             hint="give its services an `embedded:` section",
         )
+    for name in programs:
+        health = spec.services[name].health
+        if health is not None and health.through not in links:
+            raise UsageError(
+                f"stack {spec.name}: the health of service {name} goes through {health.through}, "
+                "which has no proxy with the embedded launcher",
+                hint=f"links with a proxy: {', '.join(links) or 'none'}",
+            )
     texts = [text for program in programs.values() for text in (*program.run, *program.env.values())]
     if mutant is not None and not any("mutant" in placeholders(text) for text in texts):
         raise UsageError(
@@ -135,4 +145,10 @@ def _addresses(spec: StackSpec, proxies: Proxies, ports: Mapping[str, int]) -> d
 
 
 def _keep(data: Path, to: Path) -> None:
-    shutil.copytree(data, to, ignore=shutil.ignore_patterns(OWNER_FILE), dirs_exist_ok=True)
+    try:
+        shutil.copytree(data, to, ignore=shutil.ignore_patterns(OWNER_FILE), dirs_exist_ok=True)
+    except OSError as problem:
+        raise EnvironmentFault(
+            f"the services' data could not be copied to {to}: {problem}",
+            hint="make room there, or run without keeping the data",
+        ) from None

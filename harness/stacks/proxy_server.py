@@ -83,7 +83,10 @@ def _slug(edge: str) -> str:
 
 
 async def _announced_address(fd: int) -> str:
-    """Read the ``host:port`` that the server writes once it listens; ``ProxyUnavailable`` when it ends first or is too slow."""
+    """Read the ``host:port`` that the server writes once it listens.
+
+    Raises ``ProxyUnavailable`` when it ends first or takes too long.
+    """
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb"))

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.core.errors import EnvironmentFault
+from harness.stacks.logs import last_lines
 from harness.stacks.offspring import FOLDER, PROGRAM
 from harness.stacks.prune import sweep
 
 _ANSWER_LIMIT_S = 10.0
 _SEND_LIMIT_S = 5.0
 _RELEASE_LIMIT_S = 6.0
-_TAIL_BYTES = 2000
 
 
 class Watcher:
@@ -54,7 +54,13 @@ class Watcher:
         log = journal.parent / "logs" / "watcher.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with theirs:
-            process = _start(theirs.fileno(), _absolute(journal), log)
+            try:
+                process = _start(theirs.fileno(), _absolute(journal), log)
+            except OSError as problem:
+                ours.close()
+                raise EnvironmentFault(
+                    f"cannot start the watcher process: {problem}", hint="the machine is short of processes or memory"
+                ) from None
         watcher = cls(ours, process, run, log)
         asyncio.get_running_loop().add_reader(ours, watcher._receive)
         try:
@@ -217,9 +223,8 @@ class Watcher:
         except subprocess.TimeoutExpired:
             status = None
         how = "does not answer" if status is None else f"ended with status {status}"
-        last = _tail(self._log)
         return EnvironmentFault(
-            f"the watcher process of run {self._run} {how}" + (f"; its last words:\n{last}" if last else ""),
+            f"the watcher process of run {self._run} {how}; {last_lines(self._log)}",
             hint="the services of the run ended with it: run again, and look for what kills processes on this machine",
         )
 
@@ -259,10 +264,3 @@ def _not_started(name: str, program: str, folder: str, answer: Mapping[str, Any]
     return EnvironmentFault(
         f"cannot start {name}: {answer['what']}: {reason}", hint="make room, or correct the permissions"
     )
-
-
-def _tail(log: Path) -> str:
-    try:
-        return log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
-    except OSError:
-        return ""

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,14 @@ def test_an_unknown_name_in_the_stack_file_is_told(tmp_path: Path) -> None:
     """A link that no launcher of this kind provides stands for nothing."""
     told = told_by(UsageError, stack_spec(DATABASE="${link.chat->db}"), tmp_path)
     assert told.what == "stack tiny, env.DATABASE of service chat: ${link.chat->db} stands for nothing"
+
+
+def test_a_health_request_over_a_link_without_a_proxy_is_told(tmp_path: Path) -> None:
+    """A link that only another launcher provides cannot carry the health request here."""
+    spec = stack_spec()
+    docker_only = replace(spec.links["client->chat"], launchers=("docker",))
+    told = told_by(UsageError, replace(spec, links={**spec.links, "client->chat": docker_only}), tmp_path)
+    assert "the health of service chat goes through client->chat, which has no proxy" in told.what
 
 
 def test_a_mutant_that_no_service_would_hear_of_is_refused(tmp_path: Path) -> None:

@@ -170,6 +170,16 @@ def test_a_cancelled_run_is_released_all_the_same(tmp_path: Path, env: dict[str,
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+def test_ctrl_c_in_the_terminal_reaches_only_the_harness(tmp_path: Path, env: dict[str, str]) -> None:
+    """Watcher and programs stand in sessions of their own, so that the harness decides what ends when."""
+
+    async def script(watcher: Watcher) -> None:
+        pid = await watcher.spawn("endless", ["sleep", "60"], env=env, log=tmp_path / "x.log")
+        assert [os.getsid(watcher.pid), os.getsid(pid)] == [watcher.pid, pid]
+
+    watched(tmp_path, script)
+
+
 def test_a_dead_watcher_is_told_and_takes_its_children_along(
     tmp_path: Path, env: dict[str, str], alive: Callable[[int], bool], poll: Callable[..., bool]
 ) -> None:
