@@ -1,0 +1,74 @@
+"""Workloads as plans: the same seed plays the same chat."""
+
+from __future__ import annotations
+
+from itertools import islice, pairwise
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.core.plan import DirectWorkload, OfflineWorkload
+from harness.core.seeds import Seed
+from harness.workloads.bodies import sentences
+from harness.workloads.direct import Send, sends
+from harness.workloads.offline import Move, moves
+from harness.workloads.registry import workload
+
+DIRECT = DirectWorkload("alice", "bob", 20.0)
+SENTENCES = ("Hello.", "Are you there?", "Call me.")
+
+
+def first(count: int, *, seed: int = 7, index: int = 0, salt: str = "s") -> list[Send]:
+    """The first messages of a plan."""
+    return list(islice(sends(DIRECT, seed=Seed(seed), index=index, salt=salt, sentences=SENTENCES), count))
+
+
+def test_a_seed_fixes_times_ids_and_bodies() -> None:
+    """A run can be repeated with the same inputs, and another seed gives others."""
+    assert first(50) == first(50)
+    assert [send.due_s for send in first(50)] != [send.due_s for send in first(50, seed=8)]
+
+
+def test_due_times_never_step_back_and_keep_the_rate() -> None:
+    """Over a long time the mean rate is the declared one, with uneven gaps."""
+    times = [send.due_s for send in first(4000)]
+    gaps = [late - early for early, late in pairwise(times)]
+    assert min(gaps) >= 0
+    assert len(times) / times[-1] == pytest.approx(20.0, rel=0.1)
+    assert max(gaps) > 4 * (sum(gaps) / len(gaps))
+
+
+def test_every_message_is_its_own() -> None:
+    """Neither ids nor bodies repeat, so that content can be matched to its message."""
+    plans = [*first(500), *first(500, index=1)]
+    assert len({send.client_message_id for send in plans}) == 1000
+    assert len({send.body for send in first(500)}) == 500
+
+
+def test_runs_do_not_share_ids() -> None:
+    """A service that remembers ids for ever would take another run's message for a repetition."""
+    here, there = first(20, salt="run1"), first(20, salt="run2")
+    assert {send.client_message_id for send in here} & {send.client_message_id for send in there} == set()
+    assert [send.body for send in here] == [send.body for send in there]
+
+
+def test_sentences_come_from_the_seed() -> None:
+    """Faker's own state has no part in a run."""
+    assert sentences(Seed(7), 5) == sentences(Seed(7), 5)
+    assert sentences(Seed(7), 5) != sentences(Seed(8), 5)
+
+
+def test_an_absence_is_two_moves() -> None:
+    """The device leaves, and comes back so much later."""
+    assert moves(OfflineWorkload("bob/phone", at_s=4.0, for_s=6.0)) == (
+        Move(4.0, "bob/phone", "leave"),
+        Move(10.0, "bob/phone", "return"),
+    )
+
+
+def test_workloads_are_read_from_plain_data() -> None:
+    """What crosses the control socket comes out as what was planned."""
+    raw = {"kind": "direct", "sender": "alice", "recipient": "bob", "rate_per_s": 20}
+    assert workload(raw) == DIRECT
+    with pytest.raises(UsageError, match="no workload 'gruop'"):
+        workload({"kind": "gruop"})
