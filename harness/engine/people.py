@@ -9,8 +9,9 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+from harness.core.errors import EnvironmentFault
 from harness.core.plan import ScenarioPlan
 from harness.core.stack import StackSpec
 from harness.drivers.api import Endpoint
@@ -43,9 +44,13 @@ async def started_swarm(
     swarm = await SwarmClient.over(ours)
     try:
         await swarm.configure(configuration(plan, stack, run=run, folder=folder, seed=seed))
-        yield swarm
-        await swarm.stop()
-        await processes.wait_exit(pid, STOP_WITHIN_S)
+        try:
+            yield swarm
+        finally:
+            # Also when the run is given up: what the people recorded so far then ends in order.
+            with suppress(EnvironmentFault):
+                await swarm.stop()
+                await processes.wait_exit(pid, STOP_WITHIN_S)
     finally:
         await swarm.close()
 

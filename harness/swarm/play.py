@@ -112,10 +112,9 @@ class Swarm:
         self._sending = [self._spawn(generator.play()) for generator in self._generators]
 
     def enter(self, phase: Phase) -> None:
-        """Stamp what is recorded from now on with ``phase``; inject starts absences and the counting of watches."""
+        """Stamp what is recorded from now on with ``phase``; inject starts the absences."""
         self.recorder.phase = phase
         if phase == "inject":
-            self._watches.open()
             absences = (each for each in self._config.workloads if isinstance(each, OfflineWorkload))
             self._absences = [self._spawn(self._absence(moves(each))) for each in absences]
 
@@ -130,7 +129,7 @@ class Swarm:
                 agent.come_online()
 
     def watch(self, watch: str, *, event: str, of: str | None, nth: int) -> None:
-        """Call ``fired`` at the nth such event."""
+        """Call ``fired`` at the nth such event, counted from now."""
         self._watches.add(watch, event=event, of=of, nth=nth)
 
     def quiesce(self) -> None:

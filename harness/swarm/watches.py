@@ -22,25 +22,18 @@ class _Watch:
 
 
 class Watches:
-    """Counts recorded events from ``open`` on; each watch fires once."""
+    """Counts recorded events; each watch fires once."""
 
     def __init__(self, fired: Fired) -> None:
         self._fired = fired
         self._waiting: dict[str, _Watch] = {}
-        self._open = False
 
     def add(self, watch: str, *, event: str, of: str | None, nth: int) -> None:
         """Fire at the nth such event from now on; ``of`` is its sender or the owner of its device."""
         self._waiting[watch] = _Watch(event, of, nth)
 
-    def open(self) -> None:
-        """Begin to count: events before the inject phase are nobody's cue."""
-        self._open = True
-
     def see(self, fact: Event) -> None:
         """Take one recorded event."""
-        if not self._open or not self._waiting:
-            return
         for name, watch in list(self._waiting.items()):
             if watch.counts(fact):
                 watch.left -= 1
