@@ -54,9 +54,7 @@ def at(url: str) -> Endpoint:
 
 
 @asynccontextmanager
-async def dialled(
-    driver: ReferenceDriver, account: Account, device: Device, url: str
-) -> AsyncIterator[ReferenceSession]:
+async def dialled(driver: ReferenceDriver, who: Account, device: Device, url: str) -> AsyncIterator[ReferenceSession]:
     """A live session, closed afterwards."""
     session = await driver.connect(who, device, at(url), clock=SystemClock())
     assert isinstance(session, ReferenceSession)
