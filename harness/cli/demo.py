@@ -34,17 +34,19 @@ def demo(
     a message. Exit code 0 means that both verdicts were the expected ones.
     """
     from dataclasses import replace
+    from pathlib import Path
 
     from harness.cli.sessions import console_for, options_from, play
     from harness.core.places import scenarios_folder
     from harness.reference.mutants import MUTANTS
     from harness.report.json_report import document
+    from harness.report.places import near
     from harness.scenario.loader import load_scenarios
 
     choices = flags.Choices(
         launcher=launcher, proxy=proxy, seed=seed, out=out, as_json=as_json, quiet=quiet, verbose=verbose
     )
-    [plan] = load_scenarios([scenarios_folder() / SCENARIO])
+    [plan] = load_scenarios([Path(near(scenarios_folder() / SCENARIO))])
     options = options_from(choices)
     console = console_for(choices)
     aloud = not (as_json or quiet)

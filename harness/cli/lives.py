@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.core.results import RunResult, Witness
+from harness.report.text import telling
 
 
 def life_of(sources: Sequence[Path], result: RunResult) -> str:
@@ -21,9 +22,9 @@ def life_of(sources: Sequence[Path], result: RunResult) -> str:
 
 
 def telling_witness(result: RunResult) -> Witness | None:
-    """Return the first witness that names a message; required checks come first, for the scenario is about them."""
+    """Return the witness to tell about: it names a message, of a check that the scenario requires if possible."""
     broken = sorted((check for check in result.checks if check.violations), key=lambda check: not check.required)
-    return next((witness for check in broken for witness in check.witnesses if _message(witness)), None)
+    return next((witness for check in broken for witness in telling(check.witnesses) if _message(witness)), None)
 
 
 def _message(witness: Witness) -> str:

@@ -13,6 +13,7 @@ Full = Annotated[
     bool, typer.Option("--full", help="Every scenario against every mutant, not only those that claim to catch it.")
 ]
 Repeat = Annotated[int, typer.Option("--repeat", min=1, metavar="N", help="Runs of each cell.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Runs side by side.")]
 Paths = Annotated[
     list[Path] | None,
     typer.Argument(metavar="PATH", help="Scenarios; without any, those that come along.", show_default=False),
@@ -24,6 +25,7 @@ def mutants(
     *,
     full: Full = False,
     repeat: Repeat = 1,
+    jobs: Jobs = 1,
     stack: flags.Stack = None,
     launcher: flags.Launcher = flags.LauncherName.EMBEDDED,
     proxy: flags.Proxy = flags.ProxyName.EMBEDDED,
@@ -41,11 +43,13 @@ def mutants(
     """
     import os
     import sys
+    from dataclasses import replace
 
     from harness.cli.sessions import options_from, play_matrix, progress_console
     from harness.core.places import scenarios_folder
     from harness.engine.matrix import never_caught
     from harness.report.matrix import describe_matrix, matrix_document, verdict_of
+    from harness.report.places import near
     from harness.report.style import style_for
     from harness.scenario.loader import load_scenarios
 
@@ -60,8 +64,9 @@ def mutants(
         quiet=quiet,
         verbose=verbose,
     )
-    plans = load_scenarios(paths or [scenarios_folder()])
-    cells = play_matrix(plans, options_from(choices), progress_console(choices), full=full, repeat=repeat)
+    plans = load_scenarios(paths or [Path(near(scenarios_folder()))])
+    options = replace(options_from(choices), jobs=jobs)
+    cells = play_matrix(plans, options, progress_console(choices), full=full, repeat=repeat)
     # A choice of scenarios need not prove every mutant; the whole catalogue has to.
     unproven = [] if paths else never_caught(cells)
     code = verdict_of(cells, unproven).exit_code

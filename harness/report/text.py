@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.core.results import CheckResult, FaultResult, Reason, RunResult
+from harness.checks.catalogue import checks
+from harness.core.results import CheckResult, FaultResult, Reason, RunResult, Witness
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunSkipped
 from harness.report.style import Style
@@ -56,6 +57,11 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     return lines
 
 
+def telling(witnesses: Sequence[Witness]) -> list[Witness]:
+    """Return the witnesses in the order in which they tell most: those that a fault passed over come first."""
+    return sorted(witnesses, key=lambda witness: not witness.faults)
+
+
 def describe_skip(item: RunSkipped, style: Style) -> list[str]:
     """Return the line of a scenario that was not played: this stack cannot, or an earlier one failed."""
     return [f"{style.paint('SKIPPED'.ljust(_VERDICT_WIDTH), 'dim')}  {item.plan.id}  {item.reason}"]
@@ -77,7 +83,7 @@ def describe_session(results: Sequence[RunResult], skipped: int, exit_code: int,
 
 def _headline(judged: Judged, style: Style, detail: Detail) -> str:
     result = judged.result
-    marks = [f"seed {result.seed}"]
+    marks = [f"seed {result.seed}"] if result.scenario else []
     if judged.elapsed_s is not None:
         marks.insert(0, f"{judged.elapsed_s:.1f} s")
     if result.mutant:
@@ -85,16 +91,16 @@ def _headline(judged: Judged, style: Style, detail: Detail) -> str:
     if result.attempts > 1:
         marks.append(f"attempt {result.attempts}")
     name = style.paint(scenario_id(result), "bold")
-    head = f"{style.verdict(result.verdict, _VERDICT_WIDTH)}  {name}  {', '.join(marks)}"
+    head = f"{style.verdict(result.verdict, _VERDICT_WIDTH)}  {name}  {', '.join(marks)}".rstrip()
     if result.verdict is Verdict.PASS and not detail.quiet:
         head += style.paint(f"  {_grounds(result)}", "dim")
     return head
 
 
 def scenario_id(result: RunResult) -> str:
-    """Return name and matrix entry, as the plan had them."""
+    """Return name and matrix entry, as the plan had them; ``events`` for a history without a scenario."""
     entry = ",".join(f"{axis}={value}" for axis, value in result.params.items())
-    return f"{result.scenario}[{entry}]" if entry else result.scenario
+    return f"{result.scenario}[{entry}]" if entry else result.scenario or "events"
 
 
 def _grounds(result: RunResult) -> str:
@@ -136,7 +142,9 @@ def _broken(result: RunResult, style: Style) -> list[str]:
             continue
         name = style.paint(check.id, "red", "bold")
         lines.append(_labelled("broken", f"{name}  {check.violations} of {check.exercised} examined", style))
-        lines += [_labelled("", witness.text, style) for witness in check.witnesses[:1]]
+        if check.id in checks():
+            lines.append(_labelled("", f"promised: {checks()[check.id].title}", style))
+        lines += [_labelled("", f"but {witness.text}", style) for witness in telling(check.witnesses)[:1]]
         during = sorted({fault for witness in check.witnesses for fault in witness.faults})
         if during:
             lines.append(_labelled("", f"during {', '.join(during)}", style))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from msgspec import structs
+
 from harness.core.plan import ScenarioPlan
-from harness.core.results import Reason
+from harness.core.results import Reason, Witness
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunFinished, RunSkipped
 from harness.report.style import Style
-from harness.report.text import Detail, Judged, describe_run, describe_session, describe_skip, scenario_id
+from harness.report.text import Detail, Judged, describe_run, describe_session, describe_skip, scenario_id, telling
 
 Finished = Callable[..., RunFinished]
 Planned = Callable[..., ScenarioPlan]
@@ -35,7 +37,8 @@ def test_a_failure_shows_check_witness_life_and_replay(finished: Finished) -> No
     assert describe_run(judged(item, "+0.0 s  sent\n+0.1 s  crash"), PLAIN, Detail()) == [
         "FAIL          bad-day  12.3 s, seed 7, mutant ack_before_store",
         "  broken    acked_never_lost  1 of 40 examined",
-        "            alice's message c-1 was acknowledged and is absent from the oracle",
+        "            promised: What was acknowledged is stored, unaltered, and reaches every device of its audience",
+        "            but alice's message c-1 was acknowledged and is absent from the oracle",
         "            during crash",
         "  fault     crash  process.kill on chat: recovered, 3 in flight",
         "",
@@ -94,6 +97,12 @@ def test_a_matrix_entry_is_part_of_the_name(plan: Planned, finished: Finished) -
     assert scenario_id(item.result) == item.plan.id == "bad-day[cut=1s]"
 
 
+def test_bare_events_have_neither_scenario_nor_seed(finished: Finished) -> None:
+    """A history that somebody else recorded is called what it is."""
+    result = structs.replace(finished(Verdict.FAIL).result, scenario="", seed=0)
+    assert describe_run(Judged(result), PLAIN, Detail(quiet=True)) == ["FAIL          events"]
+
+
 def test_doubts_behind_an_error_are_counted_not_told(finished: Finished) -> None:
     """What broke the surroundings comes first; what could not be judged because of it is only counted, but for -v."""
     reasons = (
@@ -107,3 +116,9 @@ def test_doubts_behind_an_error_are_counted_not_told(finished: Finished) -> None
         "  fault     crash  process.kill on chat: recovered, 3 in flight",
     ]
     assert "nothing to look at [not_exercised]" in describe_run(judged(item), PLAIN, Detail(verbose=True))[2]
+
+
+def test_a_witness_under_a_fault_is_shown_first() -> None:
+    """Of many lost messages the one that a fault passed over says most about the cause."""
+    early, struck = Witness(text="early"), Witness(text="struck", faults=("crash",))
+    assert telling([early, struck]) == [struck, early]
