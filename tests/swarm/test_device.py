@@ -1,0 +1,269 @@
+"""One device over scripted sessions, in virtual time: connecting, receiving, marking, leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.seeds import Seed
+from harness.drivers.api import (
+    Account,
+    Closed,
+    Delivered,
+    Device,
+    Outgoing,
+    Page,
+    Receipt,
+    Refused,
+    TokenRejected,
+    Unknown,
+)
+from harness.history.recorder import Recorder
+from harness.swarm.config import Route
+from harness.swarm.device import DeviceAgent, World
+from harness.testing.scripted import ScriptedDriver, ScriptedSession
+from harness.testing.virtual_time import VirtualClock, run_virtual
+
+Line = dict[str, Any]
+Scene = Callable[[DeviceAgent], Awaitable[None]]
+Play = Callable[[ScriptedDriver, Scene], list[Line]]
+
+DEVICE = Device("bob/phone", "bob", "ios", "1.0.0")
+LOST = Closed(None, "connection_lost", clean=False)
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Play a scene with bob's phone and return the events that it recorded."""
+
+    def play(driver: ScriptedDriver, scene: Scene) -> list[Line]:
+        async def main() -> None:
+            recorder = Recorder(tmp_path, run="r", role="swarm", observer="client", clock=VirtualClock())
+            async with asyncio.TaskGroup() as tasks:
+                world = World(driver, recorder, Seed(1), b"key", VirtualClock(), tasks.create_task)
+                agent = DeviceAgent(
+                    DEVICE, Account("bob", "bob", "secret-word"), Route("c", "a", "client->chat"), world
+                )
+                await scene(agent)
+                agent.outbox.give_up()
+                await agent.leave()
+
+        run_virtual(main())
+        return [json.loads(line) for file in tmp_path.iterdir() for line in file.read_text().splitlines()]
+
+    return play
+
+
+def message(number: int, sender: str = "alice") -> Delivered:
+    """A message that reaches bob."""
+    return Delivered(f"m{number}", f"c{number}", "alice+bob", sender, f"text {number}", number)
+
+
+def of(lines: list[Line], *events: str) -> list[Line]:
+    """The events of these names."""
+    return [line for line in lines if line["event"] in events]
+
+
+def test_a_device_appears_connects_and_catches_up(play: Play) -> None:
+    """All of it is on record, the credential only as a reference."""
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await agent.follow_to_end()
+
+    lines = play(ScriptedDriver(dials=deque([ScriptedSession("c1")])), scene)
+    names = [line["event"] for line in lines]
+    assert names[:4] == ["person_online", "token_issued", "connection_opened", "sync_completed"]
+    assert names[-1] == "connection_lost"
+    assert lines[-1]["detail"] == {"clean": True}
+    assert lines[0].items() >= {"device": "bob/phone", "platform": "ios", "client_version": "1.0.0"}.items()
+    assert lines[2].items() >= {"connection": "c1", "link": "client->chat"}.items()
+    assert '"token"' not in json.dumps(lines)
+
+
+def test_every_arrival_is_recorded_before_repetitions_are_dropped(play: Play) -> None:
+    """A message that comes twice live and once by sync is three events, marked once."""
+    page = Page((message(1), message(2)), "2", more=False)
+    session = ScriptedSession(pages=deque([page]))
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await agent.follow_to_end()
+        for _ in range(2):
+            session.pushed.put_nowait(message(1))
+        await asyncio.sleep(1)
+
+    lines = play(ScriptedDriver(dials=deque([session])), scene)
+    arrivals = of(lines, "recipient_online_delivered", "recipient_synced")
+    assert sorted((line["message_id"], line["via"]) for line in arrivals) == [
+        ("m1", "live"),
+        ("m1", "live"),
+        ("m1", "sync"),
+        ("m2", "sync"),
+    ]
+    assert [mark for mark in session.marked if mark[1] == "delivered"] == [("m1", "delivered"), ("m2", "delivered")]
+    assert "text 1" not in json.dumps(lines)
+
+
+def test_some_messages_are_opened_and_the_same_ones_every_time(play: Play) -> None:
+    """The seed and the message decide, so each opening is on record and told to the sender."""
+    session = ScriptedSession()
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        for number in range(40):
+            session.pushed.put_nowait(message(number))
+        await asyncio.sleep(1)
+
+    lines = play(ScriptedDriver(dials=deque([session])), scene)
+    read = [line["message_id"] for line in of(lines, "message_read")]
+    assert 10 < len(read) < 30
+    assert read == [message_id for message_id, state in session.marked if state == "read"]
+
+
+def test_own_messages_are_not_marked(play: Play) -> None:
+    """What a person wrote elsewhere arrives here too, and needs no receipt."""
+    session = ScriptedSession()
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        session.pushed.put_nowait(message(1, sender="bob"))
+        await asyncio.sleep(1)
+
+    assert len(of(play(ScriptedDriver(dials=deque([session])), scene), "recipient_online_delivered")) == 1
+    assert session.marked == []
+
+
+def test_the_cursor_goes_on_over_reconnects_and_pages(play: Play) -> None:
+    """Each page starts where the last one ended, on whichever session."""
+    first = ScriptedSession("c1", pages=deque([Page((message(1),), "1", more=True), Page((), "1", more=False)]))
+    second = ScriptedSession("c2", pages=deque([Page((message(2),), "2", more=False)]))
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await agent.follow_to_end()
+        first.pushed.put_nowait(LOST)
+        await asyncio.sleep(5)
+
+    lines = play(ScriptedDriver(dials=deque([first, second])), scene)
+    assert first.cursors[:2] == [None, "1"]
+    assert second.cursors == ["1"]
+    synced = of(lines, "recipient_synced")
+    assert [(line.get("cursor_from"), line["cursor_to"]) for line in synced] == [(None, "1"), ("1", "2")]
+
+
+@pytest.mark.parametrize(
+    "trouble", [Unknown("connection_lost"), Refused("oops", http_status=400), Page((message(1),), "0", more=True)]
+)
+def test_a_sync_that_does_not_get_to_its_end_is_taken_up_on_another_session(
+    play: Play, trouble: Page | Refused | Unknown
+) -> None:
+    """Also when pages never end: a cursor that stands still is no progress."""
+    still = Page((), "0", more=False)
+    first, second = ScriptedSession("c1", pages=deque([still, trouble])), ScriptedSession("c2")
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await asyncio.sleep(1)
+        await agent.follow_to_end()
+
+    lines = play(ScriptedDriver(dials=deque([first, second])), scene)
+    assert first.closed == [True]
+    assert of(lines, "sync_completed")[-1]["connection"] == "c2"
+    assert of(lines, "connection_lost")[0]["error_code"] == "sync_failed"
+
+
+def test_failed_dials_come_slower_and_slower(play: Play) -> None:
+    """A service that is down for ten minutes is knocked on about once a second."""
+    driver = ScriptedDriver(dials=deque([Refused("connect_failed")] * 10_000))
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await asyncio.sleep(600)
+
+    lost = of(play(driver, scene), "connection_lost")
+    times = [line["mono_ns"] / 1e9 for line in lost]
+    assert 300 < len(times) < 1200
+    assert min(late - early for early, late in pairwise(times)) >= 0.0499
+    assert all("connection" not in line and line["error_code"] == "connect_failed" for line in lost)
+
+
+def test_sessions_that_are_cut_at_once_count_as_failures(play: Play) -> None:
+    """A proxy that accepts and resets must not be dialled in a tight loop."""
+    dials = [ScriptedSession(f"c{number}") for number in range(2000)]
+    for session in dials:
+        session.pushed.put_nowait(LOST)
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await asyncio.sleep(60)
+
+    opened = of(play(ScriptedDriver(dials=deque(dials)), scene), "connection_opened")
+    assert 30 < len(opened) < 150
+
+
+def test_a_login_that_the_service_turns_down_is_named(play: Play) -> None:
+    """401 at the door and a token that dies in mid-session are both rejections on record."""
+    session = ScriptedSession("c1")
+    dials: deque[ScriptedSession | Refused | Unknown] = deque([Refused("unauthorized", http_status=401), session])
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await agent.follow_to_end()
+        session.pushed.put_nowait(TokenRejected("token_expired"))
+        await asyncio.sleep(1)
+
+    rejected = of(play(ScriptedDriver(dials=dials), scene), "token_rejected")
+    assert [line["error_code"] for line in rejected] == ["unauthorized", "token_expired"]
+
+
+def test_receipts_of_others_are_recorded(play: Play) -> None:
+    """Who got it or opened it, on which of their devices, and where the word arrived."""
+    session = ScriptedSession("c1")
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        session.pushed.put_nowait(Receipt("m1", "delivered", "alice", "alice/phone"))
+        session.pushed.put_nowait(Receipt("m1", "read", "alice"))
+        await asyncio.sleep(1)
+
+    delivered, read = of(
+        play(ScriptedDriver(dials=deque([session])), scene), "delivery_receipt_received", "read_receipt_received"
+    )
+    common = {"message_id": "m1", "sender": "alice", "device": "bob/phone", "connection": "c1"}
+    assert delivered.items() >= (common | {"event": "delivery_receipt_received"}).items()
+    assert read.items() >= (common | {"event": "read_receipt_received"}).items()
+    assert delivered["detail"] == {"by_device": "alice/phone"}
+
+
+def test_an_absence_is_on_purpose_and_what_is_written_meanwhile_waits(play: Play) -> None:
+    """The device says goodbye, dials nobody, and on its return sends and syncs."""
+    driver = ScriptedDriver()
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await agent.follow_to_end()
+        await agent.go_offline()
+        agent.outbox.submit(Outgoing("c9", "alice+bob", "alice", "hello", 0), intended_ns=0)
+        await asyncio.sleep(30)
+        assert agent.outbox.pending == 1
+        assert len(driver.sessions) == 1
+        agent.come_online()
+        await asyncio.sleep(5)
+        assert agent.outbox.pending == 0
+
+    lines = play(driver, scene)
+    assert [line["event"] for line in of(lines, "person_online", "person_offline")] == [
+        "person_online",
+        "person_offline",
+        "person_online",
+    ]
+    assert driver.sessions[0].closed == [False]
+    assert of(lines, "server_accepted")[0]["connection"] == driver.sessions[1].connection
