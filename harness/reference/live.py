@@ -70,6 +70,8 @@ class Live:
         ends: list[asyncio.Future[Any]] = [reader, writer, session.closing]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if writer.done():  # the peer is gone; whether it said goodbye is for the reader to hear
+                await asyncio.wait({reader}, timeout=CLOSE_WITHIN_S)
         finally:
             for timer_or_task in (expiry, reader, writer):
                 timer_or_task.cancel()

@@ -94,6 +94,7 @@ def test_a_bad_page_is_refused(chat: ReferenceChat, names: Names, query: dict[st
         chat.archive(alice, **query)
 
 
+@pytest.mark.slow
 def test_an_expired_token_ends_the_session_and_opens_no_other(start: Start) -> None:
     """A session is closed with 4001 when its token expires, and the token is refused from then on."""
     chat = start(TOKEN_TTL_S="1")
@@ -182,6 +183,7 @@ def test_a_device_that_comes_back_after_a_cut_is_reachable(chat: ReferenceChat, 
         assert recipient.next()["message_id"] == ack["message_id"]
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_holds_up_nobody(chat: ReferenceChat, names: Names) -> None:
     """A device that stops reading is closed when too much waits for it; others go on, and nothing is lost."""
     alice, bob = names(2)
@@ -197,6 +199,20 @@ def test_a_client_that_does_not_read_holds_up_nobody(chat: ReferenceChat, names:
         assert len(bystander.waiting()) == len(chunk)
     assert [line["code"] for line in chat.closings(bob)] == [1013]
     assert len(chat.device(bob, "laptop").feed(limit=500)) == 2350
+
+
+def test_a_goodbye_is_heard_while_frames_are_on_their_way(chat: ReferenceChat, names: Names) -> None:
+    """A client that closes in order counts as gone in order, although frames were just being sent to it."""
+    alice, bob = names(2)
+    sender = chat.device(alice)
+    chat.login(bob)
+    for turn in range(5):
+        leaving = chat.device(bob)
+        refs = [sender.put("send", to=bob, body="x", client_message_id=f"{turn}-{n}") for n in range(40)]
+        leaving.next()
+        leaving.socket.close()
+        assert {sender.answer(ref)["type"] for ref in refs} == {"ack"}
+    assert {line["code"] for line in chat.closings(bob, 5)} == {1000}
 
 
 def test_the_control_port_wants_its_own_token(chat: ReferenceChat, names: Names) -> None:
