@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.core.stack import StackSpec
-from harness.scenario.matrix import has_placeholder
-from harness.scenario.mistakes import Mistake, leads_on, mistakes_of
+from harness.scenario.matrix import Substituted
+from harness.scenario.mistakes import Mistake, mistakes_of
 from harness.scenario.model import ScenarioModel
 from harness.scenario.references import check_references
 from harness.scenario.scene import EVERYBODY, Scene, expand_people
@@ -40,21 +40,25 @@ class Built:
     mistakes: tuple[Mistake, ...]
 
 
-def build_scene(data: Mapping[str, Data], vocabulary: Vocabulary, find_stack: StackFinder) -> Built:
-    """Check the data of one matrix entry against the model, the stack and all that exists here."""
+def build_scene(filled: Substituted, vocabulary: Vocabulary, find_stack: StackFinder) -> Built:
+    """Check the data of one matrix entry against the model, the stack and all that exists here.
+
+    What could not be filled in has its mistake already and is not complained about again.
+    """
+    data = filled.data
     found: list[Mistake] = []
     rest = _Rest(data, [])
     try:
         model = ScenarioModel.model_validate(data)
     except ValidationError as error:
-        found = mistakes_of(error, ScenarioModel, dict(data))
+        found = mistakes_of(error, ScenarioModel, data)
         rest = _Rest(data, [item.path for item in found])
         model = ScenarioModel.model_validate(rest.data)
     scene, unfound = _scene(model, rest, vocabulary, find_stack)
     found += [*_empty(data), *unfound, *check_references(scene)]
     if "phases" not in rest.replaced:
         found += check_schedule(scene)
-    mistakes = tuple(item for item in found if item.on_key or not has_placeholder(_at(data, item.path)))
+    mistakes = tuple(item for item in found if item.path not in filled.unfilled)
     return Built(None if found else scene, mistakes)
 
 
@@ -95,11 +99,3 @@ class _Rest:
         if isinstance(value, list):
             return [part for index, part in enumerate(value) if (section, index) not in self._entries]
         return value
-
-
-def _at(data: Any, path: Path) -> Any:
-    for step in path:
-        if not leads_on(data, step):
-            return None
-        data = data[step]
-    return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
@@ -38,7 +39,12 @@ def _plain_value(value: object) -> str | int | float | bool:
 
 
 def _duration_or_forever(value: object) -> float:
-    return float("inf") if value == "forever" else _longer_than_nothing(value)
+    if value == "forever":
+        return math.inf
+    try:
+        return _longer_than_nothing(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or forever") from None
 
 
 def _text(pattern: str, *examples: str) -> WithJsonSchema:

@@ -98,7 +98,7 @@ class _Loading:
         mistakes = list(matrix.mistakes)
         for entry in matrix.entries():
             filled = substitute(source.data, entry, self.env)
-            built = build_scene(filled.data, self.vocabulary, lambda name: self._stack(name, path))
+            built = build_scene(filled, self.vocabulary, lambda name: self._stack(name, path))
             mistakes += [*filled.mistakes, *built.mistakes]
             if built.scene is not None:
                 line = source.document.place_of(("name",)).line

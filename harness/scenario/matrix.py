@@ -55,10 +55,11 @@ def shown(value: Scalar) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Substituted:
-    """Data with its placeholders filled in, and those that could not be (they stay as they are)."""
+    """Data with its placeholders filled in; those at the paths of ``unfilled`` stay as they are."""
 
     data: dict[str, Data]
-    mistakes: tuple[Mistake, ...]
+    mistakes: tuple[Mistake, ...] = ()
+    unfilled: frozenset[Path] = frozenset()
 
 
 def substitute(data: Mapping[str, Data], entry: Mapping[str, Scalar], env: Mapping[str, str]) -> Substituted:
@@ -68,12 +69,7 @@ def substitute(data: Mapping[str, Data], entry: Mapping[str, Scalar], env: Mappi
     filled: dict[str, Data] = {
         name: value if name in _LITERAL else filler.fill(value, (name,)) for name, value in data.items()
     }
-    return Substituted(filled, tuple(filler.mistakes))
-
-
-def has_placeholder(value: object) -> bool:
-    """Tell whether a value still has a placeholder in it."""
-    return isinstance(value, str) and "${" in value
+    return Substituted(filled, tuple(filler.mistakes), frozenset(filler.unfilled))
 
 
 class _Filler:
@@ -82,6 +78,7 @@ class _Filler:
         self._env = env
         self._declared = declared if isinstance(declared, dict) else {}
         self.mistakes: list[Mistake] = []
+        self.unfilled: set[Path] = set()
 
     def fill(self, value: Data, path: Path) -> Data:
         if isinstance(value, dict):
@@ -96,6 +93,7 @@ class _Filler:
             return text if found is None else found
         if "${" in PLACEHOLDER.sub("", text):
             self.mistakes.append(Mistake(path, "placeholder", "'${' is never closed by '}'"))
+            self.unfilled.add(path)
         return PLACEHOLDER.sub(lambda match: self._part(match, path), text)
 
     def _part(self, match: re.Match[str], path: Path) -> str:
@@ -110,6 +108,7 @@ class _Filler:
             return self._env[variable]
         if source != "matrix" or variable not in self._declared:  # a malformed axis has its own mistake
             self.mistakes.append(self._unknown(name, path))
+        self.unfilled.add(path)
         return None
 
     def _unknown(self, name: str, path: Path) -> Mistake:

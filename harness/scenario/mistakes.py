@@ -69,13 +69,13 @@ def _path(loc: tuple[int | str, ...], data: Data) -> Path:
     path: list[int | str] = []
     node: Any = data
     for step in loc:
-        if leads_on(node, step):
+        if _leads_on(node, step):
             path.append(step)
             node = node[step]
     return tuple(path)
 
 
-def leads_on(node: object, step: str | int) -> bool:
+def _leads_on(node: object, step: str | int) -> bool:
     """Tell whether data has something at a step of a path."""
     if isinstance(node, list):
         return isinstance(step, int) and 0 <= step < len(node)

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field
 
 from harness.scenario.fields import Duration, Name, Section, Window
+from harness.scenario.units import quoted
 
-LINK_PATTERN = "^[a-z0-9_-]+->[a-z0-9_-]+$"
+
+def _link_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_-]+->[a-z0-9_-]+", name):
+        raise ValueError(f"{quoted(name)} is not a link: write FROM->TO, as in 'client->chat'")
+    return name
+
+
+def _url_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError(f"{quoted(path)} is not a path of a URL: it starts with '/'")
+    return path
+
+
+LinkName = Annotated[str, AfterValidator(_link_name)]
+UrlPath = Annotated[str, AfterValidator(_url_path)]
 
 
 class DriverModel(Section):
@@ -35,7 +51,7 @@ class PromisesModel(Section):
 class HealthModel(Section):
     """How a service shows that it works."""
 
-    http: Annotated[str, StringConstraints(pattern="^/")]
+    http: UrlPath
     through: str = Field(description="the link over which the request goes")
     within: Duration
 
@@ -81,4 +97,4 @@ class StackModel(Section):
     promises: PromisesModel = Field(default_factory=PromisesModel)
     parameters: dict[Name, ParameterModel] = Field(default={})
     services: dict[Name, ServiceModel] = Field(min_length=1)
-    links: dict[Annotated[str, StringConstraints(pattern=LINK_PATTERN)], LinkModel] = Field(min_length=1)
+    links: dict[LinkName, LinkModel] = Field(min_length=1)

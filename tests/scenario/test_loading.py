@@ -1,0 +1,164 @@
+"""From files and folders to plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import NothingSelected, UsageError
+from harness.core.places import scenarios_folder
+from harness.core.plan import DirectWorkload, FaultPlan, OfflineWorkload, ScenarioPlan, Start
+from harness.scenario.diagnostics import BadFile
+from harness.scenario.loader import load_scenarios
+from harness.scenario.stackfile import load_stack
+
+Load = Callable[..., list[ScenarioPlan]]
+Change = Callable[[str, str], str]
+
+
+def test_a_plan_has_everything_resolved(load: Load, scenario: str) -> None:
+    """Units are seconds, defaults are filled in, the source and its line are known."""
+    (plan,) = load(scenario)
+    assert plan.id == "bad-day"
+    assert (plan.source, plan.line, plan.text) == ("bad.chaos.yaml", 2, scenario)
+    assert plan.people[0].device_ids == ("alice/phone", "alice/laptop")
+    assert plan.workloads == (DirectWorkload("alice", "bob", 5.0),)
+    assert plan.phases.total_s == 8.0
+    assert plan.faults == (FaultPlan("cut", "network.down", "client:alice->chat", Start(at_s=1.0), 1.0),)
+    assert plan.fault_people == {"alice"}
+    assert plan.recover_within_s == 10.0
+
+
+def test_expectations_go_to_their_faults(load: Load, scenario: str) -> None:
+    """What a fault must have touched stands beside the fault in the plan."""
+    extra = (
+        "expect:\n  checks: [order]\n  slo: {recover_within: 3s}\n  catches: {ack_before_store: acked_never_lost}\n"
+        "  faults: {cut: {min_exposed: 3, must_see: [client_retry_scheduled]}}\n"
+    )
+    (plan,) = load(scenario + extra)
+    assert (plan.faults[0].min_exposed, plan.faults[0].must_see) == (3, ("client_retry_scheduled",))
+    assert plan.required_checks == ("order",)
+    assert plan.catches == {"ack_before_store": "acked_never_lost"}
+    assert plan.recover_within_s == 3.0
+
+
+def test_parameters_of_a_fault_are_plain_numbers(load: Load, change: Change) -> None:
+    """Durations become seconds and what is not given has its default."""
+    (plan,) = load(change("network.down, ", "network.latency, latency: 300ms, "))
+    assert plan.faults[0].params == {"latency": 0.3, "jitter": 0.0}
+
+
+def test_a_crowd_becomes_people(load: Load, change: Change) -> None:
+    """A crowd of three is three people with the crowd's devices; each can be named."""
+    text = change("  bob: {devices: [phone]}", "  bob: {}\n  crowd: {count: 3, devices: [tablet]}")
+    (plan,) = load(text.replace("to: bob", "to: crowd-2"))
+    assert [person.name for person in plan.people] == ["alice", "bob", "crowd-1", "crowd-2", "crowd-3"]
+    assert plan.people[2].device_ids == ("crowd-1/tablet",)
+
+
+def test_offline_workloads(load: Load, change: Change) -> None:
+    """A device's absence has its times in seconds."""
+    (plan,) = load(change("phases:", "  - {kind: offline, device: bob/phone, at: 500ms, for: 2s}\nphases:"))
+    assert plan.workloads[1] == OfflineWorkload("bob/phone", 0.5, 2.0)
+
+
+def test_load_is_left_to_the_load_command(load: Load, scenario: str) -> None:
+    """``run`` reads a file with ``load:`` and ignores what is in it."""
+    assert load(f"{scenario}load: {{people: 2000, shape: [{{hold: 2m}}], note: '${{x}}'}}\n")
+
+
+def test_a_byte_order_mark_is_no_mistake(load: Load, scenario: str) -> None:
+    """Some editors write one; columns stay right."""
+    (plan,) = load(b"\xef\xbb\xbf" + scenario.encode())
+    assert plan.line == 2
+
+
+def test_folders_are_searched_and_each_file_is_taken_once(tmp_path: Path, scenario: str) -> None:
+    """Folders give their ``*.chaos.yaml`` files in order; naming one again does not load it twice."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "two.chaos.yml").write_text(scenario.replace("bad-day", "two"))
+    (tmp_path / "a.chaos.yaml").write_text(scenario)
+    (tmp_path / "notes.yaml").write_text("not: a scenario")
+    plans = load_scenarios([tmp_path, tmp_path / "a.chaos.yaml"])
+    assert [plan.name for plan in plans] == ["bad-day", "two"]
+
+
+def test_two_scenarios_of_one_name(tmp_path: Path, scenario: str) -> None:
+    """Names are ids of results, so the second file of a name is refused at its name."""
+    (tmp_path / "a.chaos.yaml").write_text(scenario)
+    (tmp_path / "b.chaos.yaml").write_text(scenario)
+    with pytest.raises(BadFile) as caught:
+        load_scenarios([tmp_path])
+    (item,) = caught.value.diagnostics
+    assert (item.file, item.line, item.column) == ((tmp_path / "b.chaos.yaml").as_posix(), 2, 7)
+    assert item.text == f"'bad-day' is already the name of {tmp_path / 'a.chaos.yaml'}"
+
+
+def test_mistakes_of_all_files_come_together(tmp_path: Path, scenario: str) -> None:
+    """One broken file does not hide the next."""
+    (tmp_path / "a.chaos.yaml").write_text(scenario.replace("rate: 5/s", "rate: 5"))
+    (tmp_path / "b.chaos.yaml").write_text("{")
+    with pytest.raises(BadFile) as caught:
+        load_scenarios([tmp_path])
+    assert [Path(item.file).name for item in caught.value.diagnostics] == ["a.chaos.yaml", "b.chaos.yaml"]
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    """A missing path is a wrong argument, an empty folder selects nothing."""
+    with pytest.raises(UsageError, match="there is no "):
+        load_scenarios([tmp_path / "nowhere"])
+    with pytest.raises(NothingSelected, match="no scenario in folder"):
+        load_scenarios([tmp_path])
+
+
+def test_a_stack_file_beside_the_scenario(load: Load, change: Change, tmp_path: Path) -> None:
+    """A path in ``stack:`` starts at the scenario's folder, and the plan names the file that was found."""
+    stack = Path(load_stack("reference").source).read_text()
+    (tmp_path / "mine.yaml").write_text(stack.replace("name: reference", "name: mine"))
+    (plan,) = load(change("stack: reference", "stack: mine.yaml"))
+    assert load_stack(plan.stack).name == "mine"
+
+
+def test_a_broken_stack_is_told_once(load: Load, change: Change, tmp_path: Path) -> None:
+    """The mistakes of a stack file are shown in the stack file, not once for each matrix entry."""
+    (tmp_path / "mine.yaml").write_text("version: 1\n")
+    text = change("stack: reference", "stack: mine.yaml") + "matrix: {x: [1, 2, 3]}\n"
+    with pytest.raises(BadFile) as caught:
+        load(text)
+    texts = [item.text for item in caught.value.diagnostics]
+    assert len(texts) == len(set(texts)) == 4
+    assert {Path(item.file).name for item in caught.value.diagnostics} == {"mine.yaml"}
+
+
+def test_another_stack_replaces_the_files_own(load: Load, change: Change) -> None:
+    """With ``--stack`` the file's own stack need not exist; links are looked up in the other."""
+    (plan,) = load(change("stack: reference", "stack: elsewhere"), stack=load_stack("reference"))
+    assert plan.name == "bad-day"
+
+
+def test_the_scenarios_that_come_along() -> None:
+    """Every shipped scenario loads, has a title, names a mutant that it catches and lasts ten seconds at most."""
+    plans = load_scenarios([scenarios_folder()])
+    assert len({plan.name for plan in plans}) >= 6
+    assert [plan.id for plan in plans if plan.title == plan.name or plan.phases.total_s > 10] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "code"),
+    [
+        (b"", (1, 1), "wrong-type"),
+        (b"# nothing\n", (1, 1), "wrong-type"),
+        (b"- a\n- b\n", (1, 1), "wrong-type"),
+        (b"version: 1\nname: \xff\n", (2, 7), "not-utf8"),
+        ("version: 1\n".encode("utf-16"), (1, 1), "not-utf8"),
+        (b"a" * (1024 * 1024 + 1), (1, 1), "too-large"),
+    ],
+)
+def test_what_is_no_scenario_at_all(load: Load, content: bytes, place: tuple[int, int], code: str) -> None:
+    """Empty, binary and huge files are refused with a place and a reason."""
+    with pytest.raises(BadFile) as caught:
+        load(content)
+    (item,) = caught.value.diagnostics
+    assert ((item.line, item.column), item.code) == (place, code)

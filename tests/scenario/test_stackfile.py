@@ -1,0 +1,150 @@
+"""Stack files: found, checked, turned into what launchers and checks use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.core.stack import Health, LinkSpec
+from harness.scenario.diagnostics import BadFile
+from harness.scenario.stackfile import load_stack
+
+STACK = """\
+version: 1
+name: mine
+driver: {kind: reference}
+capabilities: [groups]
+promises: {durability: power_loss, idempotency_window: 1h, retention: forever}
+parameters: {flavour: {default: plain}}
+services:
+  chat:
+    health: {http: /healthz, through: "client->chat", within: 10s}
+    embedded: {run: ["${python}", -m, chat], env: {FLAVOUR: "${parameters.flavour}", PEER: "${link.chat->db}"}}
+    docker: {build: docker/chat, replicas: 2}
+  db: {docker: {build: docker/postgres}}
+links:
+  "client->chat": {per_person: named_in_faults}
+  "client->auth": {to: chat}
+  "chat->db": {launchers: [docker]}
+"""
+
+Refused = Callable[[str, str], list[tuple[str, str, str]]]
+
+
+@pytest.fixture
+def stack_file(tmp_path: Path) -> Path:
+    """A stack file in a folder of its own."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(STACK)
+    return path
+
+
+@pytest.fixture
+def refused(stack_file: Path) -> Refused:
+    """Return what is said of the stack file with one piece replaced."""
+
+    def complain(old: str, new: str) -> list[tuple[str, str, str]]:
+        assert STACK.count(old) == 1
+        stack_file.write_text(STACK.replace(old, new))
+        with pytest.raises(BadFile) as caught:
+            load_stack(str(stack_file))
+        return [(f"{item.line}:{item.column}", item.text, item.suggestion) for item in caught.value.diagnostics]
+
+    return complain
+
+
+def test_a_stack_is_read(stack_file: Path) -> None:
+    """Services, links and promises come out with units resolved and defaults filled in."""
+    spec = load_stack(str(stack_file))
+    assert spec.services["chat"].health == Health("/healthz", "client->chat", 10.0)
+    assert spec.services["db"].embedded is None
+    assert spec.links["client->auth"] == LinkSpec("client->auth", "client", "chat")
+    assert spec.links["client->chat"].per_person
+    assert spec.links["chat->db"].launchers == ("docker",)
+    assert (spec.promises.idempotency_window_s, spec.promises.retention_s) == (3600.0, float("inf"))
+    assert spec.promises.order is None
+    assert (spec.driver, spec.driver_options, spec.capabilities) == ("reference", {}, frozenset({"groups"}))
+
+
+def test_parameters_are_set_from_outside(stack_file: Path) -> None:
+    """A parameter has its default until ``--set`` changes it; only declared ones can be set."""
+    assert load_stack(str(stack_file)).parameters == {"flavour": "plain"}
+    assert load_stack(str(stack_file), parameters={"flavour": "hot"}).parameters == {"flavour": "hot"}
+    with pytest.raises(UsageError, match="has no parameter 'flavor'") as caught:
+        load_stack(str(stack_file), parameters={"flavor": "hot"})
+    assert caught.value.hint == "did you mean 'flavour'?"
+
+
+def test_stacks_are_found_by_name(stack_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is looked up among the shipped stacks and in the working folder."""
+    monkeypatch.chdir(stack_file.parent)
+    assert load_stack("reference").source.endswith("reference.yaml")
+    assert load_stack("mine").source == "mine.yaml"
+
+
+@pytest.mark.parametrize("name", ["referense", "nowhere/referense.yaml"])
+def test_an_unknown_stack(name: str) -> None:
+    """A stack that is not there is answered with one that is."""
+    with pytest.raises(UsageError, match="there is no stack") as caught:
+        load_stack(name)
+    assert caught.value.hint.startswith("did you mean 'reference'?")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "text", "hint"),
+    [
+        ("kind: reference", "kind: ref", "3:16", "no driver is called 'ref'", "known: reference"),
+        ("[groups]", "groups", "4:15", "expected a list, not 'groups'", ""),
+        (
+            "forever",
+            "'true'",
+            "5:71",
+            "'true' is not a duration: write a number and ms, s, m or h, like 2s or 250ms, or forever",
+            "",
+        ),
+        (
+            'through: "client',
+            'through: "clint',
+            "9:39",
+            "no link is called 'clint->chat'",
+            "did you mean 'client->chat'?",
+        ),
+        ("/healthz", "healthz", "9:20", "'healthz' is not a path of a URL: it starts with '/'", ""),
+        ("${python}", "${pyton}", "10:22", "nothing is called '${pyton}'", "did you mean 'python'?"),
+        ("${link.chat->db}", "${link.db}", "10:92", "nothing is called '${link.db}'", "did you mean 'link.chat->db'?"),
+        ("flavour}", "flavour", "10:61", "'${' is never closed by '}'", ""),
+        ("{to: chat}", "{to: chta}", "15:24", "no service is called 'chta'", "did you mean 'chat'?"),
+        (
+            "client->auth",
+            "client-auth",
+            "15:3",
+            "'client-auth' is not a link: write FROM->TO, as in 'client->chat'",
+            "",
+        ),
+        ('"chat->db":', '"caht->db":', "16:3", "no service is called 'caht'", "did you mean 'chat'?"),
+        (
+            "{launchers: [docker]}",
+            "{per_person: named_in_faults}",
+            "16:28",
+            "only links that start at 'client' can be made for single people",
+            "",
+        ),
+    ],
+)
+def test_mistakes_in_a_stack(refused: Refused, old: str, new: str, place: str, text: str, hint: str) -> None:
+    """Each mistake is told at its place, with the way out."""
+    assert (place, text, hint) in refused(old, new)
+
+
+def test_an_impossible_promise(refused: Refused) -> None:
+    """A promise that does not exist is answered with those that do."""
+    assert refused("power_loss", "power_lost") == [
+        (
+            "5:24",
+            "'power_lost' is not possible here: write 'none', 'process_crash' or 'power_loss'",
+            "did you mean 'power_loss'?",
+        )
+    ]
