@@ -55,7 +55,7 @@ def _timeline(plan: ScenarioPlan) -> Iterator[tuple[str, str]]:
     yield format_duration(phases.observe_s), "heal: whatever still holds is taken back, last in first out"
     yield (
         "then",
-        f"quiet for {format_duration(phases.quiet_s)}: messages flow undisturbed, then what is pending must get through",
+        f"quiet for {format_duration(phases.quiet_s)}: undisturbed messages, then what is pending must get through",
     )
     yield "then", "final: every device follows its own cursor to the end"
     yield "then", "oracle: everything is read back over a way that no fault touches, and judged"

@@ -49,7 +49,7 @@ and 2 more
         2.5s  bob/phone comes back
     when due  crash: process.kill on chat (restart_after 500ms), after the 3rd client_send_started of alice
           8s  heal: whatever still holds is taken back, last in first out
-        then  quiet for 3.5s: messages flow undisturbed, then what is pending must get through
+        then  quiet for 3.5s: undisturbed messages, then what is pending must get through
         then  final: every device follows its own cursor to the end
         then  oracle: everything is read back over a way that no fault touches, and judged
   held to
