@@ -40,7 +40,7 @@ two_ids as (
        or s.last_started_ns - s.started_ns <= (select idempotency_window_ns from settings)
        or s.op is null
     group by f.client_message_id
-    having count(*) > 1
+    having count(distinct f.message_id) > 1
 ),
 twice_live as (
     select message, message_id, device, connection, min(client_message_id) as client_message_id,

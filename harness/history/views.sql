@@ -42,11 +42,11 @@ with said as (
     select
         coalesce(op, client_message_id) as op,
         min(coalesce(client_message_id, op)) as client_message_id,
-        min(conversation_id) as conversation_id,
-        min(sender) filter (event = 'client_send_started') as sender,
-        min(recipient) filter (event = 'client_send_started') as recipient,
-        min(device) filter (event = 'client_send_started') as device,
-        min(body_digest) filter (event = 'client_send_started') as body_digest,
+        arg_min(conversation_id, mono_ns) as conversation_id,
+        arg_min(sender, mono_ns) filter (event = 'client_send_started') as sender,
+        arg_min(recipient, mono_ns) filter (event = 'client_send_started') as recipient,
+        arg_min(device, mono_ns) filter (event = 'client_send_started') as device,
+        arg_min(body_digest, mono_ns) filter (event = 'client_send_started') as body_digest,
         arg_min(message_id, mono_ns) filter (event = 'server_accepted') as message_id,
         arg_min(conversation_seq, mono_ns) filter (event = 'server_accepted') as conversation_seq,
         min(mono_ns) filter (event = 'client_send_failed' and detail->>'final' = 'true') as given_up_ns

@@ -13,8 +13,8 @@ from harness.core.events import Event
 def no_duplicates(facts: Facts, terms: Terms) -> Judged:
     """One send makes one message, and no device gets again what it has confirmed."""
     copies = Counter((facts.message(event), event.device) for event in facts.deliveries if facts.message(event))
-    doubtful = {message for (message, _), number in copies.items() if number >= 2}
-    doubtful |= {send.client_message_id for send in facts.sends.values() if len(send.attempts) >= 2}
+    doubtful = {message for (message, _), number in copies.items() if number > 1}
+    doubtful |= {send.client_message_id for send in facts.sends.values() if len(send.attempts) > 1}
     keys = {*_two_ids(facts, terms), *_twice_live(facts), *_after_confirmed(facts)}
     return Judged(exercised=len(doubtful), keys=frozenset(keys))
 

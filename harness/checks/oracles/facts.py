@@ -6,6 +6,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from harness.core.events import Event, Outcome
 from harness.core.stack import Order, Promises
@@ -243,7 +246,7 @@ def _send(op: str, events: Sequence[Event]) -> Send:
     for event in events:
         numbered[event.attempt or 1].append(event)
     attempts = [_attempt(group) for group in numbered.values() if _begins(group)]
-    send = Send(op, min(event.client_message_id or op for event in events), _begins(events)[0], attempts)
+    send = Send(op, min(event.client_message_id or op for event in events), _start(events), attempts)
     for event in events:
         if event.event == "server_accepted" and _begins(numbered[event.attempt or 1]):
             send.accepted_ns = event.mono_ns if send.accepted_ns is None else send.accepted_ns
@@ -252,6 +255,17 @@ def _send(op: str, events: Sequence[Event]) -> Send:
         if event.event == "client_send_failed" and (event.detail or {}).get("final") is True:
             send.given_up_ns = event.mono_ns if send.given_up_ns is None else send.given_up_ns
     return send
+
+
+def _start(events: Sequence[Event]) -> Event:
+    """The first start, with what only later events of the operation tell."""
+    starts = _begins(events)
+    facts = {name: _first(starts, name) for name in ("sender", "recipient", "device", "body_digest")}
+    return msgspec.structs.replace(starts[0], **facts, conversation_id=_first(events, "conversation_id"))
+
+
+def _first(events: Sequence[Event], name: str) -> Any:
+    return next((value for event in events if (value := getattr(event, name)) is not None), None)
 
 
 def _begins(events: Sequence[Event]) -> list[Event]:
