@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -188,6 +189,8 @@ def allow_many_files() -> None:
 def run(rounds: int, seconds: float) -> int:
     """Measure and print; the exit code."""
     allow_many_files()
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} CPUs, load average {load:.1f} at the start: where others work too, compare CPU, not rates")
     with ExitStack() as running:
         direct = running.enter_context(echo_server())
         kinds: list[ServerKind] = ["embedded", "toxiproxy"] if find_toxiproxy() else ["embedded"]
