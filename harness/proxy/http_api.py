@@ -47,16 +47,6 @@ class Api:
         headers = {**response.headers, "X-Toxiproxy-Request-Id": os.urandom(10).hex()}
         return Response(response.status, response.body, response.content_type, headers)
 
-    def populate(self, body: bytes) -> Response:
-        """Create or replace proxies, stopping at the first that fails; those before it are kept and shown."""
-        made: list[Proxy] = []
-        try:
-            # Grown one by one: those made before a failure are shown with it.
-            made.extend(self._proxies.create_or_replace(wanted) for wanted in decode.new_proxies(body))
-        except ApiError as problem:
-            return _json(problem.status, {**problem.wire(), "proxies": _shown(made)})
-        return _json(201, {"proxies": _shown(made)})
-
     def _guarded(self, handler: Handler, request: Request) -> Response:
         if request.headers.get("user-agent", "").startswith("Mozilla/"):
             return _text_error(403, "User agent not allowed")
@@ -74,7 +64,7 @@ class Api:
         others: dict[str, Routes] = {
             "/version": {"GET": _version},
             "/reset": {"POST": self._reset},
-            "/populate": {"POST": self.populate},
+            "/populate": {"POST": self._populate},
             "/metrics": {"*": self._metrics},
         }
         return others.get(path)
@@ -146,6 +136,15 @@ class Api:
 
     def _create(self, body: bytes) -> Response:
         return _json(201, self._proxies.create(decode.new_proxy(body)).wire())
+
+    def _populate(self, body: bytes) -> Response:
+        made: list[Proxy] = []
+        try:
+            # Grown one by one, so that those made before a failure can be shown with it.
+            made.extend(self._proxies.create_or_replace(wanted) for wanted in decode.new_proxies(body))
+        except ApiError as problem:
+            return _json(problem.status, {**problem.wire(), "proxies": _shown(made)})
+        return _json(201, {"proxies": _shown(made)})
 
     def _reset(self, _body: bytes) -> Response:
         for proxy in self._proxies.all():

@@ -14,12 +14,15 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 from harness.core.errors import ChatChaosError, EnvironmentFault, UsageError
 from harness.core.seeds import Seed, fresh_seed
 from harness.proxy.addresses import Address, is_literal
+from harness.proxy.decode import new_proxies
 from harness.proxy.dial import Resolver
+from harness.proxy.errors import ApiError
 from harness.proxy.http_api import VERSION, Api
 from harness.proxy.http_server import HttpConnection
 from harness.proxy.listener import Listener, bind, reason
@@ -28,6 +31,8 @@ from harness.proxy.proxies import Ground, Proxies
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8474
+
+_CONFIG_SHAPE = 'It must be a JSON array of {"name": ..., "listen": "host:port", "upstream": "host:port"}.'
 
 
 class Server:
@@ -48,16 +53,19 @@ class Server:
         return self._listener.name
 
     def configure(self, config: Path) -> None:
-        """Create the proxies of a JSON file, as /populate would; raises ``UsageError``."""
+        """Create the proxies of a JSON file, as /populate would.
+
+        Raises ``UsageError`` for a file that is wrong and ``EnvironmentFault`` for a port that cannot be had.
+        """
         try:
-            body = config.read_bytes()
+            for wanted in new_proxies(config.read_bytes()):
+                self._proxies.create_or_replace(wanted)
         except OSError as problem:
             raise UsageError(f"{config}: {reason(problem)}", hint="Give --config a readable JSON file.") from None
-        answer = self._api.populate(body)
-        if answer.status != 201:  # noqa: PLR2004 - Created
-            raise UsageError(
-                f"{config}: {answer.body.decode()}", hint='It must be a JSON array of {"name", "listen", "upstream"}.'
-            )
+        except ApiError as problem:
+            if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise EnvironmentFault(f"{config}: {problem}", hint="Give the proxy another listen address.") from None
+            raise UsageError(f"{config}: {problem}", hint=_CONFIG_SHAPE) from None
 
     def run(self) -> None:
         """Serve until ``stop``, then close everything."""
