@@ -59,6 +59,7 @@ class SwarmClient:
         self._reader = reader
         self._writer = writer
         self._next = 0
+        self._told_to_stop = False
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._fired: dict[str, Fired] = {}
         self._listener = asyncio.create_task(self._listen())
@@ -110,6 +111,7 @@ class SwarmClient:
 
     async def stop(self) -> None:
         """Let the swarm end in order, then close the socket."""
+        self._told_to_stop = True
         await self._do("stop")
         await self.close()
 
@@ -147,7 +149,8 @@ class SwarmClient:
         with suppress(OSError):
             while line := await self._reader.readline():
                 self._take(msgspec.json.decode(line))
-        self.lost.set()
+        if not self._told_to_stop:
+            self.lost.set()
         self._fail_waiting(_DIED)
 
     def _take(self, message: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ KINDS: Mapping[str, type[DirectWorkload | OfflineWorkload]] = {"direct": DirectW
 
 def workload(raw: Mapping[str, Any]) -> Workload:
     """Return the workload that ``raw`` (a plan as JSON) describes; raises ``UsageError`` for an unknown kind."""
-    kind = raw.get("kind")
+    kind = str(raw.get("kind"))
     if kind not in KINDS:
         raise UsageError(f"there is no workload {kind!r}", hint=f"known workloads: {', '.join(sorted(KINDS))}")
     return msgspec.convert(raw, KINDS[kind])

@@ -58,6 +58,7 @@ def test_a_chat_from_beginning_to_end(chat: ReferenceChat, swarm: Any, cast: Any
         read = await client.oracle(10)
         status = await client.status()
         await client.stop()
+        assert not client.lost.is_set()
         return writer, followed, read, status
 
     writer, followed, read, status = played(engine())
