@@ -43,7 +43,7 @@ print("serving", os.environ.get("SAYS"), flush=True)
 server.serve_forever()
 """
 ENV = {"PORT": "${port}", "DB": "${data}/db", "SAYS": "${link.client->chat} ${service.chat} v${parameters.version}"}
-SLOW_S = 20
+SLOW_S = 40
 
 
 def stack_spec(*run: str, within_s: float = SLOW_S, **env: str) -> StackSpec:
