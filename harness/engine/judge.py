@@ -16,6 +16,9 @@ from harness.engine.verdict import reasons_of, verdict_of, void_spoiled
 from harness.history.ingest import History, open_history
 from harness.history.integrity import Integrity
 
+ENGINE = "engine-"
+"""How the names of the engine's event files begin."""
+
 COUNTS_SQL = """
 SELECT (SELECT count(*) FROM events), count(*), count(*) FILTER (outcome = 'ok'), count(*) FILTER (outcome = 'unknown')
 FROM sends
@@ -32,6 +35,9 @@ def judge_folder(path: Path, trouble: Sequence[Reason] = ()) -> RunResult:
         raise UsageError(
             f"{path} is no run folder: it has no run.json", hint="give the folder of a run, or event files"
         )
+    if not _has_events(path):
+        nothing = Reason(code="cut_short", text="it ended before anything was recorded", verdict=Verdict.INCONCLUSIVE)
+        return _result(facts, (), (), (*trouble, nothing), Counts())
     with open_history([path], parquet=path / "history.parquet") as history:
         return _judge(history, facts, trouble)
 
@@ -51,7 +57,9 @@ def _judge(history: History, facts: RunFacts, trouble: Sequence[Reason]) -> RunR
         unhealed=any(fault.gap == "not_healed" for fault in faults),
         evidence_lost=history.integrity.evidence_lost,
     )
-    reasons = reasons_of(checks, faults, [*trouble, *_doubts(history.integrity)])
+    reasons = reasons_of(
+        checks, faults, [*trouble, *_doubts(history.integrity)], cut_short=_cut_short(history.integrity)
+    )
     return _result(facts, checks, faults, reasons, _counts(history))
 
 
@@ -85,6 +93,15 @@ def _result(
         replay=facts.replay,
         mutant=facts.mutant,
     )
+
+
+def _has_events(path: Path) -> bool:
+    return any(file.stat().st_size for file in RunFolder(path).events.glob("*.jsonl"))
+
+
+def _cut_short(integrity: Integrity) -> bool:
+    """Whether the harness itself was killed: its own writer never closed its file."""
+    return any(writer.startswith(ENGINE) for writer in integrity.killed)
 
 
 def _doubts(integrity: Integrity) -> list[Reason]:

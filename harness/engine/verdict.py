@@ -41,10 +41,17 @@ def void_spoiled(checks: Sequence[CheckResult], *, unhealed: bool, evidence_lost
 
 
 def reasons_of(
-    checks: Iterable[CheckResult], faults: Iterable[FaultResult], others: Iterable[Reason] = ()
+    checks: Iterable[CheckResult],
+    faults: Iterable[FaultResult],
+    others: Iterable[Reason] = (),
+    *,
+    cut_short: bool = False,
 ) -> tuple[Reason, ...]:
-    """Return everything that keeps a run from passing, worst first."""
-    found = [*_violations(checks), *_gaps(faults), *others]
+    """Return everything that keeps a run from passing, worst first.
+
+    In a run that was ``cut_short`` (the harness itself was killed) an unfinished fault is no error of the environment.
+    """
+    found = [*_violations(checks), *_gaps(faults, cut_short=cut_short), *others]
     rank = list(Verdict)
     return tuple(sorted(found, key=lambda reason: rank.index(reason.verdict or Verdict.ERROR)))
 
@@ -93,8 +100,11 @@ def _violations(checks: Iterable[CheckResult]) -> Iterator[Reason]:
             yield Reason(code="not_judged", check=check.id, text=text, verdict=Verdict.INCONCLUSIVE)
 
 
-def _gaps(faults: Iterable[FaultResult]) -> Iterator[Reason]:
+def _gaps(faults: Iterable[FaultResult], *, cut_short: bool) -> Iterator[Reason]:
     for fault in faults:
         if fault.gap is not None:
+            verdict = GAP_VERDICTS[fault.gap]
+            if cut_short and verdict is Verdict.ERROR:
+                verdict = Verdict.INCONCLUSIVE
             text = f"fault {fault.id} ({fault.kind} on {fault.target}) {GAP_TEXTS[fault.gap]}"
-            yield Reason(code=fault.gap, fault=fault.id, text=text, verdict=GAP_VERDICTS[fault.gap])
+            yield Reason(code=fault.gap, fault=fault.id, text=text, verdict=verdict)

@@ -93,3 +93,10 @@ def test_a_fault_that_could_not_be_undone_voids_late_but_not_lost() -> None:
     late, lost = check(Verdict.FAIL, missing="recipient_online_delivered"), check(Verdict.FAIL, missing="stored")
     verdicts = [one.verdict for one in void_spoiled([late, lost], unhealed=True, evidence_lost=False)]
     assert verdicts == [Verdict.INCONCLUSIVE, Verdict.FAIL]
+
+
+def test_a_fault_of_a_run_that_was_cut_short_is_no_error() -> None:
+    """A killed harness leaves faults unstarted and unhealed: that proves nothing, against nobody."""
+    faults = [fault("not_commanded"), fault("not_healed")]
+    reasons = reasons_of([check(Verdict.PASS)], faults, cut_short=True)
+    assert {reason.verdict for reason in reasons} == {Verdict.INCONCLUSIVE}

@@ -70,12 +70,12 @@ class ReferenceDriver:
         *,
         clock: Clock,  # noqa: ARG002 - no client time in this handshake
     ) -> ReferenceSession | Refused | Unknown:
-        """Log in, then open the WebSocket at the base address that the login's answer gives, or else ``at.chat``."""
+        """Log in, then open the WebSocket at the address that the login's answer gives, or else at ``at.chat``."""
         login = await _login(account, device.id, at)
         if isinstance(login, Refused | Unknown):
             return login
-        base = str(login.get("url") or at.chat)
-        return await self._open(f"{_websocket(base)}/v1/ws", str(login["token"]), device)
+        address = str(login.get("url") or f"{at.chat}/v1/ws")
+        return await self._open(_websocket(address), str(login["token"]), device)
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
         """Read the account's archive page by page to its end."""
