@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 from collections import deque
+from itertools import islice
 from typing import Protocol
 
 from harness.proxy.loop import BROKEN, READ, WRITE, Loop
@@ -13,6 +14,7 @@ from harness.proxy.loop import BROKEN, READ, WRITE, Loop
 HIGH_WATER = 256 * 1024
 """Bytes that may wait for one socket before the sender is no longer read."""
 
+_GATHER = 256  # queued pieces sent by one call
 _BUFFER = bytearray(256 * 1024)  # shared: what is read leaves it before the next read
 _VIEW = memoryview(_BUFFER)
 _LINGER_RESET = struct.pack("ii", 1, 0)
@@ -184,23 +186,28 @@ class Side:
             self.pause()
 
     def _flush(self) -> None:
-        queue = self.queue
         try:
-            while queue:
-                sent = self.sock.send(queue[0])
-                self.queued -= sent
-                self.fed_by.sent += sent
-                if sent < len(queue[0]):
-                    queue[0] = queue[0][sent:]
-                    return
-                queue.popleft()
+            sent = self.sock.sendmsg(list(islice(self.queue, _GATHER)))
         except BlockingIOError:
             return
         except OSError:
             self.lost()
             return
-        self._set(self._mask & READ)
-        self.fed_by.drained()
+        self.queued -= sent
+        self.fed_by.sent += sent
+        self._drop_sent(sent)
+        if not self.queue:
+            self._set(self._mask & READ)
+            self.fed_by.drained()
+
+    def _drop_sent(self, sent: int) -> None:
+        queue = self.queue
+        while sent:
+            first = queue.popleft()
+            if sent < len(first):
+                queue.appendleft(first[sent:])
+                return
+            sent -= len(first)
 
     def _hung_up(self) -> None:
         """An error or hang-up came while nothing is read: it would be reported for ever, so listen no more."""

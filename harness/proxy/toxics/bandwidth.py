@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
-from harness.proxy.toxics.base import Channel, Stage
+from harness.proxy.toxics.base import PIECES_PER_ROUND, Channel, Stage
 from harness.proxy.toxics.spec import ToxicSpec
 
 _LONGEST_PIECE_MS = 100
@@ -39,9 +39,10 @@ class Bandwidth(Stage):
     def on_timer(self) -> None:
         """The head piece has taken its time: pass it on, with all others whose time is over too."""
         now = self.channel.loop.now()
-        while self._queue and self._free_at <= now and self.toxic.attributes["rate"] > 0:
-            self.next.on_chunk(self._queue.popleft())
-            self._start_head(self._free_at)
+        for _ in range(PIECES_PER_ROUND):
+            if self._queue and self._free_at <= now:
+                self.next.on_chunk(self._queue.popleft())
+                self._start_head(self._free_at)
         if self._queue:
             self._rearm()
         elif self._ended:
@@ -55,11 +56,12 @@ class Bandwidth(Stage):
     def release(self) -> None:
         """Pass everything on at once."""
         super().release()
-        queue, self._queue = self._queue, deque()
-        for data in queue:
-            self.next.on_chunk(data)
-        if queue and self._ended:
-            self.next.on_end()
+        rest = b"".join(self._queue)
+        self._queue.clear()
+        if rest:
+            self.next.on_chunk(rest)
+            if self._ended:
+                self.next.on_end()
 
     def _send_head(self) -> None:
         self._start_head(max(self.channel.loop.now(), self._free_at if not self.armed else 0.0))

@@ -12,6 +12,9 @@ from typing import ClassVar, Protocol
 from harness.proxy.loop import Loop, Timer
 from harness.proxy.toxics.spec import ToxicSpec
 
+PIECES_PER_ROUND = 64
+"""Chunks that a stage passes on before others have their turn: a megabyte in single bytes must stop nobody."""
+
 
 class Sink(Protocol):
     """Where a stage sends what it lets through: the next stage or the far socket."""

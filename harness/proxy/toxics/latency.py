@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
-from harness.proxy.toxics.base import Channel, Stage
+from harness.proxy.toxics.base import PIECES_PER_ROUND, Channel, Stage
 from harness.proxy.toxics.spec import ToxicSpec
 
 
@@ -48,8 +48,9 @@ class Latency(Stage):
     def on_timer(self) -> None:
         """Pass on what is due."""
         now = self.channel.loop.now()
-        while self._queue and self._queue[0][1] <= now:
-            self.next.on_chunk(self._queue.popleft()[2])
+        for _ in range(PIECES_PER_ROUND):
+            if self._queue and self._queue[0][1] <= now:
+                self.next.on_chunk(self._queue.popleft()[2])
         if self._queue:
             self.arm(self._queue[0][1])
         elif self._ended:
@@ -69,11 +70,12 @@ class Latency(Stage):
     def release(self) -> None:
         """Pass everything on at once."""
         super().release()
-        queue, self._queue = self._queue, deque()
-        for _arrived, _due, data in queue:
-            self.next.on_chunk(data)
-        if queue and self._ended:
-            self.next.on_end()
+        rest = b"".join(data for _arrived, _due, data in self._queue)
+        self._queue.clear()
+        if rest:
+            self.next.on_chunk(rest)
+            if self._ended:
+                self.next.on_end()
 
     def _due(self, arrived: float) -> float:
         latency, jitter = self.toxic.attributes["latency"], self.toxic.attributes["jitter"]

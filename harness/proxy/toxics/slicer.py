@@ -4,57 +4,53 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Iterator
 from typing import ClassVar
 
-from harness.proxy.toxics.base import Channel, Stage
+from harness.proxy.toxics.base import PIECES_PER_ROUND, Channel, Stage
 from harness.proxy.toxics.spec import ToxicSpec
 
-_PIECES_PER_ROUND = 64  # so that a megabyte cut into bytes does not stop the other connections
 
-
-def cut_points(size: int, average: int, variation: int, rng: random.Random) -> list[int]:
-    """Return the sizes into which a chunk is cut, by halving until a piece is near the average.
+def piece_sizes(size: int, average: int, variation: int, rng: random.Random) -> Iterator[int]:
+    """Give the sizes into which a chunk is cut, in order, by halving until a piece is near the average.
 
     An average below 1, which crashes Toxiproxy, means no slicing; every piece has at least one byte.
     """
-    if average <= 0:
-        return [size]
-    sizes: list[int] = []
     todo = [size]
     while todo:
         piece = todo.pop()
-        if piece <= 1 or piece - average <= variation:
-            sizes.append(piece)
+        if average <= 0 or piece <= 1 or piece - average <= variation:
+            yield piece
             continue
         half = piece // 2
         if variation > 0:
             half += rng.randrange(2 * variation) - variation
         half = min(max(half, 1), piece - 1)
         todo += (piece - half, half)
-    return sizes
 
 
 class Slicer(Stage):
     """Cut into pieces of ``average_size`` give or take ``size_variation`` bytes, ``delay`` microseconds apart."""
 
-    __slots__ = ("_ended", "_pieces")
+    __slots__ = ("_chunks", "_ended", "_offset", "_sizes")
     attributes: ClassVar[tuple[str, ...]] = ("average_size", "size_variation", "delay")
 
     def __init__(self, channel: Channel, toxic: ToxicSpec) -> None:
         super().__init__(channel, toxic)
-        self._pieces: deque[bytes] = deque()
+        self._chunks: deque[bytes] = deque()
+        self._sizes: Iterator[int] = iter(())  # of the pieces of the first chunk, from the offset on
+        self._offset = 0
         self._ended = False
 
     def on_chunk(self, data: bytes) -> None:
-        """Cut the bytes and send the first piece if no other waits."""
-        start = 0
-        attributes = self.toxic.attributes
-        for size in cut_points(len(data), attributes["average_size"], attributes["size_variation"], self.rng):
-            self._pieces.append(data[start : start + size])
-            start += size
-        if not self.armed:
-            self.on_timer()
-        self.channel.delayed += min(len(data), sum(map(len, self._pieces)))
+        """Queue the bytes and send the first piece if no other waits."""
+        self._chunks.append(data)
+        if self.armed:
+            self.channel.delayed += len(data)
+            return
+        self.on_timer()
+        if self._chunks:
+            self.channel.delayed += len(data) - self._offset
 
     def on_end(self) -> None:
         """End behind the last piece and its delay."""
@@ -65,11 +61,11 @@ class Slicer(Stage):
     def on_timer(self) -> None:
         """Send the next piece; without a delay, as many as one round may take."""
         delay = max(0, self.toxic.attributes["delay"]) / 1_000_000
-        had_pieces = bool(self._pieces)
-        for _ in range(1 if delay else _PIECES_PER_ROUND):
-            if self._pieces:
-                self.next.on_chunk(self._pieces.popleft())
-        if self._pieces or (delay and had_pieces):
+        had_pieces = bool(self._chunks)
+        for _ in range(1 if delay else PIECES_PER_ROUND):
+            if self._chunks:
+                self.next.on_chunk(self._take_piece())
+        if self._chunks or (delay and had_pieces):
             self.arm(self.channel.loop.now() + delay)
         elif self._ended:
             self.next.on_end()
@@ -78,9 +74,22 @@ class Slicer(Stage):
         """Pass the rest on in one piece."""
         waiting = self.armed
         super().release()
-        rest = b"".join(self._pieces)
-        self._pieces.clear()
+        rest = b"".join(self._chunks)[self._offset :]
+        self._chunks.clear()
         if rest:
             self.next.on_chunk(rest)
         if waiting and self._ended:
             self.next.on_end()
+
+    def _take_piece(self) -> bytes:
+        """Cut lazily: a chunk of a quarter megabyte in pieces of one byte must not be cut in one go."""
+        chunk, start = self._chunks[0], self._offset
+        if not start:
+            wanted = self.toxic.attributes
+            self._sizes = piece_sizes(len(chunk), wanted["average_size"], wanted["size_variation"], self.rng)
+        self._offset += next(self._sizes)
+        piece = chunk[start : self._offset]
+        if self._offset == len(chunk):
+            self._chunks.popleft()
+            self._offset = 0
+        return piece

@@ -8,7 +8,7 @@ import pytest
 
 from harness.proxy.addresses import Address, BadAddress, parse
 from harness.proxy.http_wire import RequestParser
-from harness.proxy.toxics.slicer import cut_points
+from harness.proxy.toxics.slicer import piece_sizes
 
 REQUEST = b"POST /proxies/a%20b?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"
 CHUNKED = b"PATCH http://h/p HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n"
@@ -64,13 +64,13 @@ def test_wrong_addresses_are_told_in_go_s_words(text: str, reason: str) -> None:
 @pytest.mark.parametrize("variation", [-5, 0, 1, 50, 2**63])
 def test_slicing_keeps_every_byte(average: int, variation: int) -> None:
     """Whatever the numbers, the pieces are not empty and add up."""
-    sizes = cut_points(1000, average, variation, random.Random(1))
+    sizes = list(piece_sizes(1000, average, variation, random.Random(1)))
     assert sum(sizes) == 1000
     assert min(sizes) >= 1
 
 
 def test_slices_are_near_the_average() -> None:
     """Pieces are at most the average plus its variation."""
-    sizes = cut_points(10_000, 100, 20, random.Random(1))
+    sizes = list(piece_sizes(10_000, 100, 20, random.Random(1)))
     assert max(sizes) <= 120
     assert len(sizes) >= 10_000 / 120
