@@ -1,13 +1,16 @@
 -- What the checks read: the events of one run, arranged by message, device and fault.
--- A message is known by its client's id; a copy without one is matched through the acknowledgement.
+-- A message is known by its client's id; a copy without one is matched by the server's.
 
 create view witnessed as
 select * from events where observer in ('client', 'wire');
 
+-- Some events carry the server's id only; whoever saw both ids tells which client's id it stands for, the sender first.
 create table names as
-select message_id, min(client_message_id) as client_message_id
-from witnessed
-where event = 'server_accepted' and message_id is not null and client_message_id is not null
+select
+    message_id,
+    coalesce(min(client_message_id) filter (event = 'server_accepted'), min(client_message_id)) as client_message_id
+from events
+where observer in ('client', 'wire', 'oracle') and message_id is not null and client_message_id is not null
 group by message_id;
 
 -- One row per wire attempt. An attempt whose end nobody saw is unknown, never failed.

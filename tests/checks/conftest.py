@@ -72,13 +72,14 @@ def verdict_on(tmp_path: Path) -> Judge:
 
 
 @pytest.fixture
-def compare(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Event], Promises], None]:
-    """Check that SQL and twins agree on some events, check by check."""
+def by_both(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Event], Promises], dict[str, Judged]]:
+    """Judge events by every check; SQL and twin must agree on each."""
 
-    def agree(events: Sequence[Event], promises: Promises) -> None:
+    def agreed(events: Sequence[Event], promises: Promises) -> dict[str, Judged]:
         sql = by_sql(events, tmp_path_factory.mktemp("events"), promises, 5.0)
         twin = by_twin(events, promises, 5.0)
         for name in sql:
             assert sql[name] == twin[name], name
+        return sql
 
-    return agree
+    return agreed

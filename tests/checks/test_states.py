@@ -48,6 +48,14 @@ def test_a_receipt_before_anybody_got_the_message_is_false(
     assert kinds(verdict_on("transitions", builder)) == [(kind, "alice/phone")]
 
 
+def test_receipts_of_a_message_without_acknowledgement_are_true(verdict_on: Judge) -> None:
+    """A receipt names the server's id only; the device that got the message knows which send that was."""
+    builder = online()
+    message = builder.send("m1", 2.0, answers=("unknown",))
+    builder.live(message, "bob/phone", 2.02).receipt("delivered", message, "bob", 2.03)
+    assert not verdict_on("transitions", builder).keys
+
+
 def test_any_device_of_the_person_makes_a_receipt_true(verdict_on: Judge) -> None:
     """Bob's tablet got it by a sync; his phone did not."""
     builder = online().online("bob/tablet")

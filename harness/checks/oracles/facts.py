@@ -196,12 +196,15 @@ class Facts:
         return found
 
     def _names(self) -> dict[str, str]:
-        names: dict[str, str] = {}
-        for event in self.witnessed:
-            if event.event == "server_accepted" and event.message_id and event.client_message_id:
-                known = names.get(event.message_id, event.client_message_id)
-                names[event.message_id] = min(known, event.client_message_id)
-        return names
+        """Which client's id stands for a server's id: the sender knows best, else whoever saw both."""
+        told: dict[str, str] = {}
+        seen: dict[str, str] = {}
+        for event in self.events:
+            if event.observer in {"client", "wire", "oracle"} and event.message_id and event.client_message_id:
+                for names in (seen, told) if event.event == "server_accepted" else (seen,):
+                    known = names.get(event.message_id, event.client_message_id)
+                    names[event.message_id] = min(known, event.client_message_id)
+        return seen | told
 
     def _sends(self) -> Iterable[Send]:
         said: dict[str, list[Event]] = defaultdict(list)
