@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 
 _HIGHEST_PORT = 65535
 _LITERAL_V4 = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
@@ -30,6 +31,7 @@ class Address:
         return self.host not in {"", "localhost"} and not is_literal(self.host)
 
 
+@lru_cache(maxsize=256)  # asked for each connection
 def parse(text: str) -> Address:
     """Split ``host:port``; raises ``BadAddress``. The empty text is all interfaces and any port."""
     if not text:
@@ -55,11 +57,12 @@ def is_literal(host: str) -> bool:
     return True
 
 
-def candidates(host: str) -> list[str] | None:
+@lru_cache(maxsize=256)
+def candidates(host: str) -> tuple[str, ...] | None:
     """Return the IP addresses to try for a host, or None when a name server must be asked."""
     if host in {"", "localhost"}:
-        return ["127.0.0.1", "::1"]
-    return [host] if is_literal(host) else None
+        return ("127.0.0.1", "::1")
+    return (host,) if is_literal(host) else None
 
 
 def _split(text: str) -> tuple[str, str]:

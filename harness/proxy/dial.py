@@ -7,12 +7,14 @@ import errno
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.proxy.addresses import Address, candidates
 from harness.proxy.loop import WRITE, Loop
 
 _REMEMBERED_S = 1.0
+
+Found = Callable[[Sequence[str]], None]
 
 
 class Resolver:
@@ -21,11 +23,11 @@ class Resolver:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._waiting: dict[str, list[Callable[[list[str]], None]]] = {}
-        self._known: dict[str, tuple[float, list[str]]] = {}
+        self._waiting: dict[str, list[Found]] = {}
+        self._known: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._thread: threading.Thread | None = None
 
-    def lookup(self, host: str, found: Callable[[list[str]], None]) -> None:
+    def lookup(self, host: str, found: Found) -> None:
         """Call ``found`` with the host's IP addresses: now when they are known, else later; none when it has none."""
         answer = self.known(host)
         if answer is not None:
@@ -36,12 +38,12 @@ class Resolver:
         if len(waiting) == 1:
             self._ask(host)
 
-    def known(self, host: str) -> list[str] | None:
+    def known(self, host: str) -> tuple[str, ...] | None:
         """Return the addresses that need no asking, or None."""
         plain = candidates(host)
         if plain is not None:
             return plain
-        learned, answer = self._known.get(host, (0.0, []))
+        learned, answer = self._known.get(host, (0.0, ()))
         return answer if learned and self._loop.now() - learned < _REMEMBERED_S else None
 
     def _ask(self, host: str) -> None:
@@ -53,13 +55,13 @@ class Resolver:
     def _work(self) -> None:
         while True:
             host = self._asked.get()
-            answer: list[str] = []
+            answer: tuple[str, ...] = ()
             with contextlib.suppress(OSError, UnicodeError):
                 found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-                answer = sorted({str(entry[4][0]) for entry in found}, key=lambda ip: (":" in ip, ip))
+                answer = tuple(sorted({str(entry[4][0]) for entry in found}, key=lambda ip: (":" in ip, ip)))
             self._loop.post(lambda host=host, answer=answer: self._learn(host, answer))  # type: ignore[misc]
 
-    def _learn(self, host: str, answer: list[str]) -> None:
+    def _learn(self, host: str, answer: tuple[str, ...]) -> None:
         self._known[host] = (self._loop.now(), answer)
         for found in self._waiting.pop(host, []):
             found(answer)
@@ -101,7 +103,7 @@ class Dial:
         self._drop()
         self._finish(None)
 
-    def _found(self, ips: list[str]) -> None:
+    def _found(self, ips: Sequence[str]) -> None:
         self._ips = list(ips)
         self._next()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from harness.proxy.dial import Resolver
+from harness.proxy.dial import Found, Resolver
 from harness.proxy.http_api import Api, names_to_look_up
 from harness.proxy.http_wire import BadRequest, Request, RequestParser, Response
 from harness.proxy.loop import BROKEN, READ, WRITE, Loop, Timer
@@ -96,8 +96,8 @@ class HttpConnection:
         for name in names:
             self._resolver.lookup(name, self._one_found(name, waiting, request))
 
-    def _one_found(self, name: str, waiting: set[str], request: Request) -> Callable[[list[str]], None]:
-        def found(_ips: list[str]) -> None:
+    def _one_found(self, name: str, waiting: set[str], request: Request) -> Found:
+        def found(_ips: Sequence[str]) -> None:
             waiting.discard(name)
             if not waiting and not self._closed:
                 self._busy = False

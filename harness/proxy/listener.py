@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.proxy.addresses import Address, show
 from harness.proxy.loop import READ, Loop
@@ -18,7 +18,7 @@ _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 Accepted = Callable[[socket.socket, str], None]
 
 
-def bind(address: Address, ips: list[str]) -> socket.socket:
+def bind(address: Address, ips: Sequence[str]) -> socket.socket:
     """Bind a socket to the address; raises ``OSError``. All interfaces are served over IPv6 and IPv4 at once."""
     wildcard = address.host in {"", "0.0.0.0", "::"}  # noqa: S104 - asked for by the client, as with Toxiproxy
     family = socket.AF_INET6 if wildcard or ":" in ips[0] else socket.AF_INET
@@ -44,6 +44,7 @@ def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets have it too
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
         sock.bind((host, port))
@@ -99,7 +100,6 @@ class Listener:
                 self._refused(problem)
                 return
             sock.settimeout(0)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._accepted(sock, show(name))
 
     def abandon(self) -> None:
