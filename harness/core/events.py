@@ -115,6 +115,12 @@ EVENT_NAMES = frozenset(
         "person_online",
         "person_offline",
         "sync_completed",
+        # who may see a conversation: beginning and end of each change, as its actor saw it
+        "membership_changing",
+        "membership_changed",
+        # the seven moments of a credential in use
+        "token_refresh_started",
+        "token_refresh_failed",
         # the truth at the end
         "oracle_read",
         "oracle_completed",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 ClientBehaviour = Literal["outbox", "naive", "none"]
+Transport = Literal["websocket", "http"]
 ParamValue = str | int | float | bool | None
 
 
@@ -15,6 +16,8 @@ class PersonPlan:
 
     name: str
     devices: tuple[str, ...] = ("phone",)
+    push: bool = False
+    """Whether the devices register push tokens."""
 
     @property
     def device_ids(self) -> tuple[str, ...]:
@@ -29,6 +32,7 @@ class DirectWorkload:
     sender: str
     recipient: str
     rate_per_s: float
+    over: Transport = "websocket"
     kind: Literal["direct"] = "direct"
 
 
@@ -42,7 +46,23 @@ class OfflineWorkload:
     kind: Literal["offline"] = "offline"
 
 
-Workload = DirectWorkload | OfflineWorkload
+@dataclass(frozen=True, slots=True)
+class GroupWorkload:
+    """``members`` share one group conversation in which they write ``rate_per_s`` messages together, in turn by chance.
+
+    ``joins``, ``leaves`` and ``blocks`` happen at seconds after the start of inject: (second, person) or, for a block,
+    (second, who blocks, who is blocked). People who join later are not among ``members``.
+    """
+
+    members: tuple[str, ...]
+    rate_per_s: float
+    joins: tuple[tuple[float, str], ...] = ()
+    leaves: tuple[tuple[float, str], ...] = ()
+    blocks: tuple[tuple[float, str, str], ...] = ()
+    kind: Literal["group"] = "group"
+
+
+Workload = DirectWorkload | OfflineWorkload | GroupWorkload
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +124,8 @@ class ScenarioPlan:
     required_checks: tuple[str, ...]
     catches: dict[str, str]
     client: ClientBehaviour = "outbox"
+    defects: tuple[str, ...] = ()
+    """Defects of a naive client, by name (client mutants)."""
     tags: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     matrix: dict[str, str] = field(default_factory=dict)
@@ -119,6 +141,6 @@ class ScenarioPlan:
 
     @property
     def fault_people(self) -> frozenset[str]:
-        """People whose own edge to the service is named by a fault and so needs a proxy of its own."""
+        """People, or single devices (``alice/phone``), whose own edge a fault names and so needs its own proxy."""
         named = (fault.target for fault in self.faults if fault.target.startswith("client:"))
         return frozenset(target.removeprefix("client:").partition("->")[0] for target in named)

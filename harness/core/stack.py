@@ -76,6 +76,7 @@ class ServiceSpec:
     name: str
     health: Health | None
     embedded: EmbeddedService | None
+    clock: Literal["faketime", "none"] = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class StackSpec:
     parameters: dict[str, str]
     services: dict[str, ServiceSpec]
     links: dict[str, LinkSpec]
+    providers: dict[str, str] = field(default_factory=dict)
+    """Kinds of the local provider simulators by the name under which links lead to them (``chat->push``)."""
 
 
 def base_link(name: str) -> str:

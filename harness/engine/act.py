@@ -7,13 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from harness.core.errors import EnvironmentFault
 from harness.core.events import Scalar
 from harness.core.plan import FaultPlan
 from harness.core.results import FaultResult
 from harness.engine.bypass import BypassWatch
-from harness.faults.api import Evidence, Fault
+from harness.faults.api import Evidence, Fault, People, World
 from harness.faults.group import bind, proxies_of
 from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
@@ -24,6 +25,15 @@ from harness.stacks.journal import Journal
 HEAL_TRIES = 3
 HEAL_PAUSE_S = 0.2
 
+KEYS: Mapping[str, str] = {
+    "link": "link",
+    "service": "service",
+    "provider": "provider",
+    "device": "device",
+    "person": "recipient",
+}
+"""Which key of an event names the target of a fault."""
+
 Wait = Callable[[], Awaitable[object]]
 
 
@@ -32,6 +42,7 @@ class Stage:
     """What every fault of a run acts on and reports to."""
 
     stack: Stack
+    people: People
     recorder: Recorder
     journal: Journal
     bypass: BypassWatch
@@ -47,7 +58,7 @@ class Act:
         self.outstanding = False
         self._stage = stage
         self._kind = kinds()[plan.kind]
-        self._fault: Fault = bind(self._kind, plan, stage.stack)
+        self._fault: Fault = bind(self._kind, plan, World(stage.stack, stage.people))
         self._before: Mapping[str, int] = {}
 
     async def play(self, start: Wait, end: asyncio.Event) -> None:
@@ -132,15 +143,10 @@ class Act:
         return {name: sum(one[name] for one in counted) for name in (counted[0] if counted else ())}
 
     def _say(self, event: str, evidence: Evidence) -> None:
-        on_link = self._kind.targets == "link"
         detail: dict[str, Scalar] = {"kind": self.plan.kind, **evidence}
-        self._stage.recorder.record(
-            event,
-            fault=self.plan.id,
-            link=self.plan.target if on_link else None,
-            service=None if on_link else self.plan.target,
-            detail=detail,
-        )
+        # A person is the subject, not the sender of anything, so it goes by the key that the others do not use.
+        where: dict[str, Any] = {KEYS[self._kind.targets]: self.plan.target}
+        self._stage.recorder.record(event, fault=self.plan.id, detail=detail, **where)
         self._show(event.removeprefix("fault_"), gap=None)
 
     def _show(self, rung: str, *, gap: str | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -26,7 +25,7 @@ STOP_WITHIN_S = 5.0
 
 @asynccontextmanager
 async def started_swarm(
-    plan: ScenarioPlan, stack: Stack, processes: Processes, *, run: str, folder: RunFolder, seed: int
+    plan: ScenarioPlan, stack: Stack, processes: Processes, *, run: str, folder: RunFolder, seed: int, key: str
 ) -> AsyncIterator[SwarmClient]:
     """Start the swarm under the watcher, configured and not yet connected; stopped cleanly at the end.
 
@@ -43,7 +42,7 @@ async def started_swarm(
         )
     swarm = await SwarmClient.over(ours)
     try:
-        await swarm.configure(configuration(plan, stack, run=run, folder=folder, seed=seed))
+        await swarm.configure(configuration(plan, stack, run=run, folder=folder, seed=seed, key=key))
         try:
             yield swarm
         finally:
@@ -70,14 +69,14 @@ class SwarmTriggers:
         return fired
 
 
-def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFolder, seed: int) -> SwarmConfig:
+def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFolder, seed: int, key: str) -> SwarmConfig:
     """Return all that the swarm needs to know."""
     spec = stack.spec
     named = sorted(plan.fault_people)
     return SwarmConfig(
         run=run,
         events=folder.events,
-        key=secrets.token_hex(32),
+        key=key,
         seed=seed,
         people=plan.people,
         workloads=plan.workloads,

@@ -43,6 +43,8 @@ class Assignment:
     folder: RunFolder
     options: RunOptions
     attempt: int
+    key: str
+    """The run's key for references to secrets and bodies, in hex; it is kept nowhere."""
 
 
 class Run:
@@ -82,12 +84,13 @@ class Run:
             folder=do.folder.path,
             people=self._plan.fault_people,
             mutant=do.options.mutant,
+            key=do.key,
             keep=do.options.keep,
             seed=do.options.seed,
         )
         stack = await undo.enter_async_context(launched)
         swarm = await undo.enter_async_context(
-            started_swarm(self._plan, stack, watcher, run=do.run, folder=do.folder, seed=do.options.seed)
+            started_swarm(self._plan, stack, watcher, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
         )
         await swarm.phase("provision")
         await swarm.provision(PROVISION_WITHIN_S)
@@ -97,7 +100,7 @@ class Run:
         triggers = SwarmTriggers(swarm)
         await self._baseline(swarm, triggers)
         bypass = BypassWatch(stack)
-        async with bypass.looking(), self._conducting(stack, triggers, bypass) as conductor:
+        async with bypass.looking(), self._conducting(stack, swarm, triggers, bypass) as conductor:
             await self._disturb(swarm, conductor)
             await self._enter("heal", swarm)
             await conductor.heal()
@@ -116,9 +119,11 @@ class Run:
             )
 
     @asynccontextmanager
-    async def _conducting(self, stack: Stack, triggers: SwarmTriggers, bypass: BypassWatch) -> AsyncIterator[Conductor]:
+    async def _conducting(
+        self, stack: Stack, swarm: SwarmClient, triggers: SwarmTriggers, bypass: BypassWatch
+    ) -> AsyncIterator[Conductor]:
         with closing(Journal(self._do.folder.journal)) as journal:
-            stage = Stage(stack, self._recorder, journal, bypass, self._moved)
+            stage = Stage(stack, swarm, self._recorder, journal, bypass, self._moved)
             conductor = Conductor(self._plan.faults, stage, triggers)
             try:
                 yield conductor

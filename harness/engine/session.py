@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import platform
+import secrets
 import shlex
 import time
 from collections.abc import Sequence
@@ -72,7 +73,8 @@ class _Session:
         folder = RunFolder.create(self._options.out, run)
         folder.write_facts(_facts(run, plan, spec, self._options, attempt), plan.text)
         self._listener(RunStarted(run, plan, self._options.seed, folder.path, attempt, self._options.mutant))
-        trouble = await Run(Assignment(run, plan, spec, folder, self._options, attempt), self._listener).play()
+        assignment = Assignment(run, plan, spec, folder, self._options, attempt, secrets.token_hex(32))
+        trouble = await Run(assignment, self._listener).play()
         result = await asyncio.to_thread(judge_folder, folder.path, trouble)
         folder.write_results(result)
         last = result.verdict is not Verdict.INCONCLUSIVE or attempt > self._options.reruns

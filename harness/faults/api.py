@@ -64,15 +64,41 @@ class Fault(Protocol):
         ...
 
 
+class People(Protocol):
+    """The simulated people, as far as faults act on them."""
+
+    async def set_clock(self, device: str, offset_s: float) -> None:
+        """Move the wall clock of one device."""
+        ...
+
+    async def clock(self, device: str) -> float:
+        """Read back by how many seconds a device's wall clock is off."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What faults act on."""
+
+    stack: Stack
+    people: People
+
+
+Target = Literal["link", "service", "person", "device", "provider"]
+"""What a fault acts on, and the key of a scenario file that names it. ``provider`` is a provider's name (``push``);
+kinds that act on the whole stack's limits target the service that keeps them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
     """One parameter of a fault kind as scenario files write it; a plan carries it as a plain number.
 
-    A ``duration`` becomes seconds (float), a ``size`` bytes (int), a ``share`` 0..1 (float), ``integer`` and ``text``
-    stay. ``default`` is already in that form; a ``required`` parameter has none.
+    A ``duration`` becomes seconds (float), an ``offset`` signed seconds, a ``rate`` a number per second, a ``size``
+    bytes (int), a ``share`` 0..1 (float); ``integer``, ``text`` and ``device`` (which must exist) stay. ``default`` is
+    already in that form; a ``required`` parameter has none.
     """
 
-    type: Literal["duration", "size", "share", "integer", "text"]
+    type: Literal["duration", "offset", "rate", "size", "share", "integer", "text", "device"]
     summary: str
     required: bool = False
     default: ParamValue = None
@@ -90,7 +116,11 @@ class FaultKind:
     kind: str
     summary: str
     colour: str
-    targets: Literal["link", "service"]
-    make: Callable[[FaultPlan, Stack], Fault]
+    targets: Target
+    make: Callable[[FaultPlan, World], Fault]
     params: Mapping[str, Param] = field(default_factory=dict)
     duration: Literal["optional", "none"] = "optional"
+    felt_by: tuple[str, ...] = ("connection_lost", "client_send_failed")
+    """Events of the target's people that show the disturbance, besides what the fault itself counted."""
+    needs: tuple[str, ...] = ()
+    """Capabilities of the stack without which this kind is unsupported there."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.core.plan import FaultPlan
 from harness.core.stack import base_link
-from harness.faults.api import Evidence, Fault, FaultKind, ReadBack, UndoCommand
+from harness.faults.api import Evidence, Fault, FaultKind, ReadBack, UndoCommand, World
 from harness.stacks.api import Stack
 
 
@@ -39,12 +39,12 @@ class Group:
         return _all([await member.healed() for member in self._members])
 
 
-def bind(kind: FaultKind, plan: FaultPlan, stack: Stack) -> Fault:
+def bind(kind: FaultKind, plan: FaultPlan, world: World) -> Fault:
     """Make the fault of a plan on every proxy that its target stands for."""
-    if kind.targets == "service":
-        return kind.make(plan, stack)
-    targets = proxies_of(plan.target, stack)
-    members = [kind.make(replace(plan, target=target), stack) for target in targets]
+    if kind.targets != "link":
+        return kind.make(plan, world)
+    targets = proxies_of(plan.target, world.stack)
+    members = [kind.make(replace(plan, target=target), world) for target in targets]
     return members[0] if len(members) == 1 else Group(plan, members)
 
 

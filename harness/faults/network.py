@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.core.plan import FaultPlan
-from harness.faults.api import Evidence, Fault, FaultKind, Param, ReadBack, UndoCommand
+from harness.faults.api import Evidence, Fault, FaultKind, Param, ReadBack, UndoCommand, World
 from harness.faults.proxy_undo import disable_undo, toxic_undo
 from harness.proxy.api import LinkProxy, ProxyState, Stream
-from harness.stacks.api import Stack
 
 MS_PER_S = 1000
 
@@ -30,10 +29,10 @@ class ToxicSpec:
 class Down:
     """The link is cut: open connections end, new ones are refused, until healed."""
 
-    def __init__(self, plan: FaultPlan, stack: Stack) -> None:
+    def __init__(self, plan: FaultPlan, world: World) -> None:
         self.plan = plan
-        self._link = stack.link(plan.target)
-        self._stack = stack
+        self._link = world.stack.link(plan.target)
+        self._stack = world.stack
 
     def undo_commands(self) -> tuple[UndoCommand, ...]:
         """Enable the proxy again."""
@@ -64,10 +63,10 @@ class Down:
 class ToxicFault:
     """A disturbance made of toxics."""
 
-    def __init__(self, plan: FaultPlan, stack: Stack, specs: Sequence[ToxicSpec]) -> None:
+    def __init__(self, plan: FaultPlan, world: World, specs: Sequence[ToxicSpec]) -> None:
         self.plan = plan
-        self._link: LinkProxy = stack.link(plan.target)
-        self._stack = stack
+        self._link: LinkProxy = world.stack.link(plan.target)
+        self._stack = world.stack
         self._toxics = {f"{plan.id}_{spec.stream}": spec for spec in specs}
 
     def undo_commands(self) -> tuple[UndoCommand, ...]:
@@ -100,19 +99,19 @@ class ToxicFault:
         return ReadBack(not left, {"toxics": _names(state)})
 
 
-def _latency(plan: FaultPlan, stack: Stack) -> Fault:
+def _latency(plan: FaultPlan, world: World) -> Fault:
     # Half the delay each way, so that `latency` is what a round trip gains.
     half = {name: round(_seconds(plan, name) * MS_PER_S / 2) for name in ("latency", "jitter")}
-    return ToxicFault(plan, stack, [ToxicSpec("latency", "upstream", half), ToxicSpec("latency", "downstream", half)])
+    return ToxicFault(plan, world, [ToxicSpec("latency", "upstream", half), ToxicSpec("latency", "downstream", half)])
 
 
-def _downstream_blackhole(plan: FaultPlan, stack: Stack) -> Fault:
-    return ToxicFault(plan, stack, [ToxicSpec("timeout", "downstream", {"timeout": 0})])
+def _downstream_blackhole(plan: FaultPlan, world: World) -> Fault:
+    return ToxicFault(plan, world, [ToxicSpec("timeout", "downstream", {"timeout": 0})])
 
 
-def _reset(plan: FaultPlan, stack: Stack) -> Fault:
+def _reset(plan: FaultPlan, world: World) -> Fault:
     after_ms = round(_seconds(plan, "delay") * MS_PER_S)
-    return ToxicFault(plan, stack, [ToxicSpec("reset_peer", "upstream", {"timeout": after_ms})])
+    return ToxicFault(plan, world, [ToxicSpec("reset_peer", "upstream", {"timeout": after_ms})])
 
 
 CUT, SLOW, DEAF = "#c0392b", "#e67e22", "#8e44ad"

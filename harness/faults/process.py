@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 from harness.core.plan import FaultPlan
-from harness.faults.api import Evidence, FaultKind, Param, ReadBack, UndoCommand
-from harness.stacks.api import ServiceState, Stack
+from harness.faults.api import Evidence, FaultKind, Param, ReadBack, UndoCommand, World
+from harness.stacks.api import ServiceState
 
 EXIT_WITHIN_S = 10.0
 HEALTHY_WITHIN_S = 15.0
@@ -17,9 +17,9 @@ class ProcessFault:
 
     signal = signal.SIGKILL
 
-    def __init__(self, plan: FaultPlan, stack: Stack) -> None:
+    def __init__(self, plan: FaultPlan, world: World) -> None:
         self.plan = plan
-        self._stack = stack
+        self._stack = world.stack
         self._before: ServiceState | None = None
 
     def undo_commands(self) -> tuple[UndoCommand, ...]:

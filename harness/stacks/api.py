@@ -22,6 +22,87 @@ class ServiceState:
     exit_status: int | None = None
 
 
+class ControlUnavailable(Exception):
+    """The service's control port did not answer, or not as documented: a command's effect is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Rate limits in force, in messages a second; None: unlimited."""
+
+    per_user: float | None
+    overall: float | None
+
+
+class ServiceControl(Protocol):
+    """A stack's control port: direct, with its own token, never through a faulted link.
+
+    Every call raises ``ControlUnavailable``.
+    """
+
+    async def limits(self) -> Limits:
+        """Read the rate limits in force."""
+        ...
+
+    async def set_limits(self, limits: Limits) -> None:
+        """Change the rate limits while the service runs."""
+        ...
+
+    async def valid_tokens(self, person: str) -> int:
+        """Count the person's access tokens that are good now."""
+        ...
+
+    async def expire_tokens(self, person: str) -> int:
+        """Let the person's access tokens expire now; refresh tokens stay good. Returns how many expired."""
+        ...
+
+    async def revoke_tokens(self, person: str) -> int:
+        """Revoke the person's access and refresh tokens: only a new login helps. Returns how many."""
+        ...
+
+    async def wall_ns(self) -> int:
+        """The service's own wall clock, nanoseconds since the epoch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PushRule:
+    """How a provider answers a share of pushes: ``answer`` is one of the provider's answers by name.
+
+    ``device`` narrows it to one device's tokens, ``share`` (0..1) to a seeded part of the pushes.
+    """
+
+    id: str
+    answer: str
+    device: str | None = None
+    share: float = 1.0
+    retry_after_s: float | None = None
+
+
+class ProviderControl(Protocol):
+    """A provider simulator's control port. Every call raises ``ControlUnavailable``."""
+
+    kind: str
+    answers: tuple[str, ...]
+    """Names of the answers that a rule may give."""
+
+    async def rules(self) -> tuple[PushRule, ...]:
+        """Read the rules in force."""
+        ...
+
+    async def add_rule(self, rule: PushRule) -> None:
+        """Put a rule in force; one of the same id is replaced."""
+        ...
+
+    async def remove_rule(self, id: str) -> None:
+        """Take a rule back; one that is not there is no error."""
+        ...
+
+    async def hits(self, id: str) -> int:
+        """Count the pushes that a rule has answered, removed rules included."""
+        ...
+
+
 class Stack(Protocol):
     """A running stack behind its proxies."""
 
@@ -60,6 +141,23 @@ class Stack(Protocol):
 
     async def start(self, service: str) -> None:
         """Start a service that is down, on the same data and port; returns once the process runs."""
+        ...
+
+    @property
+    def control(self) -> ServiceControl | None:
+        """The stack's control port, or None for a stack that has none."""
+        ...
+
+    def provider(self, name: str) -> ProviderControl:
+        """Return the control of a provider simulator; KeyError when the stack has none of that name."""
+        ...
+
+    async def set_clock(self, service: str, offset_s: float) -> None:
+        """Move a service's wall clock (monotonic untouched); raises ``EnvironmentFault`` when it cannot be moved."""
+        ...
+
+    def clock_reason(self, service: str) -> str:
+        """Why a service's clock cannot be moved, as a sentence with the way out; empty when it can."""
         ...
 
     async def healthy(self, service: str, within_s: float) -> bool:
@@ -125,6 +223,7 @@ class Launcher(Protocol):
         folder: Path,
         people: frozenset[str],
         mutant: str | None,
+        key: str,
         keep: bool = False,
         seed: int = 0,
     ) -> AbstractAsyncContextManager[Stack]:

@@ -16,7 +16,7 @@ from harness.engine.bypass import BypassWatch
 from harness.engine.conductor import Conductor
 from harness.history.recorder import Recorder
 from harness.stacks.journal import Journal, outstanding
-from harness.testing.fakes import FakeStack, fake_stack
+from harness.testing.fakes import FakePeople, FakeStack, fake_stack
 
 ALICE, ALL = "client:alice->chat", "client->chat"
 
@@ -42,7 +42,9 @@ class Scene:
         self.triggers = Told()
         self.journal = folder / "journal.jsonl"
         self._recorder = Recorder(folder / "events", run="r", role="engine", observer="engine")
-        stage = Stage(self.stack, self._recorder, Journal(self.journal), BypassWatch(self.stack), self.told.append)
+        stage = Stage(
+            self.stack, FakePeople(), self._recorder, Journal(self.journal), BypassWatch(self.stack), self.told.append
+        )
         self.conductor = Conductor(plans, stage, self.triggers)
 
     def recorded(self) -> list[tuple[str, str | None]]:

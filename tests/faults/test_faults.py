@@ -9,11 +9,11 @@ from urllib.parse import unquote
 import pytest
 
 from harness.core.plan import FaultPlan, Start
-from harness.faults.api import Fault
+from harness.faults.api import Fault, World
 from harness.faults.group import bind
 from harness.faults.registry import kinds
 from harness.proxy.api import ProxyUnavailable
-from harness.testing.fakes import FakeStack, fake_stack
+from harness.testing.fakes import FakePeople, FakeStack, fake_stack
 
 PARAMS = {"network.latency": {"latency": 0.2, "jitter": 0.05}, "network.reset": {"delay": 0.0}}
 NETWORK = sorted(kind for kind, spec in kinds().items() if spec.targets == "link")
@@ -22,7 +22,11 @@ PROCESS = sorted(kind for kind, spec in kinds().items() if spec.targets == "serv
 
 def make(kind: str, stack: FakeStack, target: str = "client->chat") -> Fault:
     """A fault of a kind, bound to a fake stack."""
-    return bind(kinds()[kind], FaultPlan("f", kind, target, Start(at_s=0.0), None, dict(PARAMS.get(kind, {}))), stack)
+    return bind(
+        kinds()[kind],
+        FaultPlan("f", kind, target, Start(at_s=0.0), None, dict(PARAMS.get(kind, {}))),
+        World(stack, FakePeople()),
+    )
 
 
 @pytest.mark.parametrize("kind", NETWORK)
