@@ -17,7 +17,8 @@ from harness.proxy.addresses import BadAddress, parse
 from harness.proxy.errors import ApiError
 from harness.proxy.http_wire import Request, Response
 from harness.proxy.metrics import prometheus
-from harness.proxy.proxies import Proxies, Proxy
+from harness.proxy.proxies import Proxies
+from harness.proxy.proxy import Proxy
 
 VERSION = "2.12.0+chat-chaos"
 

@@ -154,12 +154,14 @@ class Loop:
         return min(wait - _FINE_WAIT_S / 2, _LONGEST_WAIT_S)
 
     def _fire(self) -> None:
+        """Fire what is due now; a timer set meanwhile, even for the past, waits until sockets had their turn."""
         now = self.now()
-        timers = self._timers
-        while timers and timers[0][0] <= now:
-            callback = heapq.heappop(timers)[2].callback
-            if callback is not None:
-                self._guard(callback)
+        due: list[Timer] = []
+        while self._timers and self._timers[0][0] <= now:
+            due.append(heapq.heappop(self._timers)[2])
+        for timer in due:
+            if timer.callback is not None:
+                self._guard(timer.callback)
 
     def _guard(self, callback: Callable[[], None]) -> None:
         try:

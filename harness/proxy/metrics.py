@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.proxy.counters import Totals
-from harness.proxy.proxies import Proxy
+from harness.proxy.proxy import Proxy
 
 _FAMILIES = (
     ("toxiproxy_proxy_received_bytes_total", "The total number of bytes received by a proxy.", "received"),

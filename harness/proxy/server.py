@@ -27,7 +27,8 @@ from harness.proxy.http_api import VERSION, Api
 from harness.proxy.http_server import HttpConnection
 from harness.proxy.listener import Listener, bind, reason
 from harness.proxy.loop import Loop
-from harness.proxy.proxies import Ground, Proxies
+from harness.proxy.proxies import Proxies
+from harness.proxy.proxy import Ground
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8474
