@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.core.plan import DirectWorkload, FaultPlan, ParamValue, PersonPlan, ScenarioPlan, Start, Workload
+from harness.core.plan import (
+    DirectWorkload,
+    FaultPlan,
+    GroupWorkload,
+    OfflineWorkload,
+    ParamValue,
+    PersonPlan,
+    ScenarioPlan,
+    Start,
+    Workload,
+)
 from harness.core.stack import StackSpec
 from harness.faults.api import Param
 from harness.faults.registry import kinds
@@ -51,7 +61,7 @@ def _timeline(plan: ScenarioPlan) -> Iterator[tuple[str, str]]:
     phases = plan.phases
     yield f"-{format_duration(phases.baseline_s)}", f"baseline: {_list(_workloads(plan.workloads))}"
     yield "0s", "inject: faults are armed; observe begins"
-    yield from _dated([*_absences(plan), *_faults(plan)])
+    yield from _dated([*_changes(plan), *_faults(plan)])
     yield format_duration(phases.observe_s), "heal: whatever still holds is taken back, last in first out"
     yield (
         "then",
@@ -68,11 +78,16 @@ def _dated(moments: Sequence[tuple[float | None, str]]) -> Iterator[tuple[str, s
     yield from (("when due", text) for at, text in moments if at is None)
 
 
-def _absences(plan: ScenarioPlan) -> Iterator[tuple[float | None, str]]:
+def _changes(plan: ScenarioPlan) -> Iterator[tuple[float | None, str]]:
+    """What people do at a set time, beside writing."""
     for item in plan.workloads:
-        if not isinstance(item, DirectWorkload):
+        if isinstance(item, OfflineWorkload):
             yield item.at_s, f"{item.device} goes offline"
             yield item.at_s + item.for_s, f"{item.device} comes back"
+        elif isinstance(item, GroupWorkload):
+            yield from ((at, f"{person} joins the group of {_some(item.members)}") for at, person in item.joins)
+            yield from ((at, f"{person} leaves the group of {_some(item.members)}") for at, person in item.leaves)
+            yield from ((at, f"{by} blocks {of}") for at, by, of in item.blocks)
 
 
 def _faults(plan: ScenarioPlan) -> Iterator[tuple[float | None, str]]:
@@ -121,8 +136,22 @@ def _ordinal(number: int) -> str:
 
 
 def _workloads(workloads: Sequence[Workload]) -> list[str]:
-    direct = [item for item in workloads if isinstance(item, DirectWorkload)]
-    return [f"{item.sender} writes to {item.recipient} at {format_rate(item.rate_per_s)}" for item in direct]
+    return [text for item in workloads if (text := _workload(item))]
+
+
+def _workload(item: Workload) -> str:
+    if isinstance(item, DirectWorkload):
+        over = " over HTTP" if item.over == "http" else ""
+        return f"{item.sender} writes to {item.recipient} at {format_rate(item.rate_per_s)}{over}"
+    if isinstance(item, GroupWorkload):
+        return f"{_some(item.members)} write to their group at {format_rate(item.rate_per_s)} together"
+    return ""
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = [] if len(names) <= FEW else [f"{len(names) - FEW} more"]
+    *others, last = [*names[:FEW], *rest]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _expectations(plan: ScenarioPlan) -> Iterator[str]:
