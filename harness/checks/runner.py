@@ -14,7 +14,7 @@ from harness.core.errors import UsageError
 from harness.core.results import CheckResult, Witness
 from harness.core.stack import Promises
 from harness.core.verdicts import Verdict
-from harness.history.faults import FaultWindow, during, fault_windows
+from harness.history.faults import FaultWindow, bearing_on, fault_windows
 
 if TYPE_CHECKING:
     from harness.history.ingest import History
@@ -179,7 +179,8 @@ def _witnesses(history: History, rows: Sequence[Finding], windows: Sequence[Faul
     causes: dict[tuple[object, ...], int] = {}
     ranked = []
     for row in rows:
-        faults = during(windows, *_span(row, lives))
+        met = bearing_on(windows, *_span(row, lives), vanished=row.missing_step == "stored")
+        faults = tuple(window.fault for window in met)
         cause = (row.kind, row.last_step, row.missing_step, faults)
         causes[cause] = causes.get(cause, 0) + 1
         ranked.append((causes[cause], row, faults))

@@ -41,6 +41,17 @@ def fault_windows(history: History) -> tuple[FaultWindow, ...]:
     return tuple(FaultWindow(*row) for row in rows)
 
 
-def during(windows: Iterable[FaultWindow], from_ns: int, to_ns: int) -> tuple[str, ...]:
-    """Return the ids of the faults that were in place during a span."""
-    return tuple(window.fault for window in windows if window.overlaps(from_ns, to_ns))
+def bearing_on(
+    windows: Iterable[FaultWindow], from_ns: int, to_ns: int, *, vanished: bool = False
+) -> tuple[FaultWindow, ...]:
+    """Return the faults that were in place during a span of a message's life.
+
+    A message that ``vanished`` after it was stored may have been erased by a later fault: if none was in place during
+    the span, the next one is returned.
+    """
+    known = tuple(windows)
+    found = tuple(window for window in known if window.overlaps(from_ns, to_ns))
+    if found or not vanished:
+        return found
+    later = [window for window in known if window.from_ns is not None and window.from_ns > to_ns]
+    return tuple(later[:1])

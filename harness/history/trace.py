@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.core.errors import UsageError
 from harness.core.events import Event
 from harness.core.results import Witness
-from harness.history.faults import FaultWindow, fault_windows
+from harness.history.faults import FaultWindow, bearing_on, fault_windows
 from harness.history.timeline import WIDTH, Line, draw
 from harness.history.words import MISSING, describe, who
 
@@ -21,7 +22,7 @@ _LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A message of the same conversation that did arrive, before or after the one that is traced."""
+    """A message of the same conversation that did arrive and stay, before or after the one that is traced."""
 
     side: str
     client_message_id: str
@@ -62,6 +63,7 @@ def trace(history: History, id: str) -> Life:
     started = [event for event in events if event.event == "client_send_started"]
     facts = started[0] if started else events[0]
     last = max((event.mono_ns for event in events if event.observer != "oracle"), default=events[-1].mono_ns)
+    vanished = not any(event.event == "oracle_read" for event in events)
     conversation = next((event.conversation_id for event in events if event.conversation_id), None)
     return Life(
         client_message_id=client_id,
@@ -71,9 +73,7 @@ def trace(history: History, id: str) -> Life:
         recipient=facts.recipient,
         origin_ns=history.number("select origin_ns from run_times"),
         events=events,
-        faults=tuple(
-            window for window in fault_windows(history) if window.overlaps(events[0].mono_ns, last + _GRACE_NS)
-        ),
+        faults=bearing_on(fault_windows(history), events[0].mono_ns, last + _GRACE_NS, vanished=vanished),
         neighbours=_neighbours(history, conversation, client_id, facts.mono_ns),
     )
 
@@ -86,11 +86,7 @@ def render(life: Life, *, missing: Witness | None = None) -> str:
     """
     lines = [Line(event.mono_ns, who(event), describe(event, life)) for event in life.events]
     lines += _fault_lines(life)
-    dashed = None
-    if missing is not None and missing.missing_step is not None:
-        where = missing.device or ("archive" if missing.missing_step == "stored" else "")
-        dashed = Line(missing.mono_ns or life.events[-1].mono_ns, where, _never(missing))
-    body = draw(lines, life.faults, life.origin_ns, dashed)
+    body = draw(lines, life.faults, life.origin_ns, None if missing is None else _dashed(missing, lines))
     return "\n".join(text[:WIDTH].rstrip() for text in [*_heading(life), "", *body, *_around(life)])
 
 
@@ -131,6 +127,7 @@ def _neighbours(
             "select s.client_message_id, s.message_id, s.sender, s.started_ns, r.first_ns, r.device"  # noqa: S608 - the two words above
             " from sends as s join receipts as r on r.message = s.client_message_id"
             " where s.conversation_id = ? and s.client_message_id is distinct from ? and r.person <> s.sender"
+            " and (s.client_message_id in (select message from oracle) or not exists (select 1 from oracle))"
             f" and s.started_ns {compare} ? order by s.started_ns {order}, r.first_ns limit 1",
             [conversation, client_id, started_ns],
         )
@@ -149,9 +146,16 @@ def _fault_lines(life: Life) -> list[Line]:
     return lines
 
 
-def _never(missing: Witness) -> str:
-    step = missing.missing_step or ""
-    return f"MISSING: {MISSING.get(step, step)}"
+def _dashed(missing: Witness, lines: Sequence[Line]) -> Line | None:
+    """The step that never came; that a message is not in the archive shows at the end only."""
+    step = missing.missing_step
+    if step is None:
+        return None
+    end_ns = max(line.mono_ns for line in lines)
+    text = f"MISSING: {MISSING.get(step, step)}"
+    if step == "stored":
+        return Line(end_ns + 1, "archive", text)
+    return Line(end_ns if missing.mono_ns is None else missing.mono_ns, missing.device or "", text)
 
 
 def _heading(life: Life) -> list[str]:

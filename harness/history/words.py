@@ -18,7 +18,7 @@ class Facts(Protocol):
 
 
 MISSING = {
-    "stored": "it was never stored: the final reading does not have it",
+    "stored": "the final reading does not have it: never stored, or lost since",
     "server_accepted": "no acknowledgement ever came",
     "recipient_online_delivered": "it never came over the live connection in time",
     "recipient_synced": "the device never got it, not even by syncing to the end",

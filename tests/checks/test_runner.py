@@ -110,6 +110,15 @@ def test_witnesses_show_each_cause_and_its_faults(broken: History, promises: Pro
     )
 
 
+def test_a_message_that_vanished_later_names_the_next_fault(tmp_path: Path, promises: Promises) -> None:
+    """Acknowledged in peace at second 2, erased by a crash at second 8; the fault of second 15 came after that."""
+    builder = HistoryBuilder().online(*DEVICES).fault("crash", 8.0, 9.0).fault("cut", 15.0, 16.0)
+    builder.send("m1", 2.0)
+    with history_of(builder.final_sync(*DEVICES).archive(PEOPLE, []), tmp_path) as history:
+        result = one(run_checks(history, promises, []), "acked_never_lost")
+    assert result.witnesses[0].faults == ("crash",)
+
+
 @pytest.mark.parametrize(("minimum", "verdict"), [(2, Verdict.PASS), (3, Verdict.INCONCLUSIVE)])
 def test_the_minimum_of_a_check_is_asked_of_a_required_one(
     healthy: History, promises: Promises, minimum: int, verdict: Verdict
