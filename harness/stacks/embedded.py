@@ -43,6 +43,7 @@ class EmbeddedLauncher:
         folder: Path,
         people: frozenset[str],
         mutant: str | None,
+        key: str,
         keep: bool = False,
         seed: int = 0,
     ) -> AsyncIterator[Stack]:

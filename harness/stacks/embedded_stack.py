@@ -14,7 +14,7 @@ from harness.core.errors import EnvironmentFault
 from harness.core.stack import Health, StackSpec
 from harness.proxy.adapter import LinkProxyHandle
 from harness.proxy.api import ProxyInfo
-from harness.stacks.api import Processes, ServiceState
+from harness.stacks.api import Processes, ProviderControl, ServiceControl, ServiceState
 from harness.stacks.health import wait_until_ok
 from harness.stacks.logs import last_lines
 from harness.stacks.ports import LOOPBACK
@@ -122,6 +122,25 @@ class EmbeddedStack:
             cwd=self._cwd,
         )
         found.started_ns = self._clock.mono_ns()
+
+    @property
+    def control(self) -> ServiceControl | None:
+        """The stack's control port, or None for a stack that has none."""
+        return None
+
+    def provider(self, name: str) -> ProviderControl:
+        """Return the control of a provider simulator; KeyError when the stack has none of that name."""
+        raise KeyError(name)
+
+    async def set_clock(self, service: str, offset_s: float) -> None:
+        """Move a service's wall clock (monotonic untouched); raises ``EnvironmentFault`` when it cannot be moved."""
+        raise EnvironmentFault(
+            f"the clock of {service} cannot be moved by {offset_s:g} s", hint=self.clock_reason(service)
+        )
+
+    def clock_reason(self, service: str) -> str:
+        """Why a service's clock cannot be moved, as a sentence with the way out; empty when it can."""
+        return f"service {service} of stack {self.spec.name} has no clock of its own"
 
     async def healthy(self, service: str, within_s: float) -> bool:
         """Wait until the service answers its health request directly (not through a proxy that a fault may hold).

@@ -74,7 +74,7 @@ def stack_spec(*run: str, within_s: float = SLOW_S, **env: str) -> StackSpec:
 @asynccontextmanager
 async def launched(spec: StackSpec, folder: Path, **options: Any) -> AsyncIterator[Stack]:
     """Bring a stack up under a watcher of its own."""
-    chosen: dict[str, Any] = {"people": frozenset({"alice"}), "mutant": None, **options}
+    chosen: dict[str, Any] = {"people": frozenset({"alice"}), "mutant": None, "key": "00", **options}
     async with (
         Watcher.start(folder / "journal.jsonl", run="test") as watcher,
         EmbeddedLauncher().launch(spec, processes=watcher, run="test", folder=folder, **chosen) as stack,
