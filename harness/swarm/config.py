@@ -19,7 +19,7 @@ EVERYBODY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a person's devices connect to, and the name of the link they use for it."""
+    """Where devices connect to, and the name of the link they use for it."""
 
     chat: str
     auth: str
@@ -35,8 +35,8 @@ class Route:
 class SwarmConfig:
     """One run's people. ``events`` is the run's events folder, ``key`` the run's key in hex.
 
-    ``endpoints`` has a route for each person with a link of their own and one under ``*`` for the others; ``direct``
-    leads past every proxy and is used for accounts and the oracle only.
+    ``endpoints`` has a route for each person or device (``alice/laptop``) with a link of their own and one under ``*``
+    for the others; ``direct`` leads past every proxy and is used for accounts and the oracle only.
     """
 
     run: str
@@ -51,9 +51,10 @@ class SwarmConfig:
     driver_options: Mapping[str, str] = field(default_factory=dict)
     client: ClientBehaviour = "outbox"
 
-    def route(self, person: str) -> Route:
-        """Return the person's own route, or everybody's."""
-        return self.endpoints.get(person) or self.endpoints[EVERYBODY]
+    def route(self, device: str) -> Route:
+        """Return the device's own route, else its owner's, else everybody's."""
+        owner = device.partition("/")[0]
+        return self.endpoints.get(device) or self.endpoints.get(owner) or self.endpoints[EVERYBODY]
 
 
 def to_json(config: SwarmConfig) -> dict[str, Any]:

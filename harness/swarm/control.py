@@ -90,6 +90,14 @@ class SwarmClient:
         self._fired[watch] = fired
         await self._do("watch", watch=watch, event=event, of=of, nth=nth)
 
+    async def set_clock(self, device: str, offset_s: float) -> None:
+        """Move the wall clock of one device."""
+        await self._do("set_clock", device=device, offset_s=offset_s)
+
+    async def clock(self, device: str) -> float:
+        """Return by how many seconds a device's wall clock is off."""
+        return float((await self._do("clock", device=device))["offset_s"])
+
     async def quiesce(self) -> None:
         """Let nobody write anything new."""
         await self._do("quiesce")

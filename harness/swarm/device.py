@@ -10,6 +10,7 @@ from harness.core.seeds import Seed
 from harness.drivers.api import Account, Device, Driver, Session
 from harness.drivers.outbox import Outbox, Spawn
 from harness.history.recorder import Recorder
+from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import Route
 from harness.swarm.connection import Connection
 from harness.swarm.inbox import Inbox
@@ -36,6 +37,7 @@ class DeviceAgent:
 
     def __init__(self, device: Device, account: Account, route: Route, world: World) -> None:
         self.device = device
+        self.clock = DeviceClock(world.clock)
         self.online = False
         self.in_touch = False
         self._recorder = world.recorder
@@ -49,7 +51,7 @@ class DeviceAgent:
             recorder=world.recorder,
             key=world.key,
             rng=world.rng("redial", device),
-            clock=world.clock,
+            clock=self.clock,
             spawn=world.spawn,
             serve=self._inbox.serve,
         )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from harness.core.clock import Clock
 from harness.core.plan import DirectWorkload
 from harness.core.seeds import Seed
 from harness.drivers.api import Driver, Outgoing
-from harness.drivers.outbox import Outbox
+from harness.swarm.device import DeviceAgent
 from harness.workloads.direct import Send, sends
 
 NS_PER_S = 1_000_000_000
@@ -43,18 +42,17 @@ class Generator:
     def __init__(
         self,
         workload: DirectWorkload,
-        outbox: Outbox,
+        agent: DeviceAgent,
         *,
         index: int,
         salt: str,
         seed: Seed,
         sentences: Sequence[str],
         driver: Driver,
-        clock: Clock,
         lag: Lag,
     ) -> None:
-        self._outbox = outbox
-        self._clock = clock
+        self._outbox = agent.outbox
+        self._clock = agent.clock
         self._lag = lag
         self._conversation = driver.direct_conversation(workload.sender, workload.recipient)
         self._plan: Iterator[Send] = sends(workload, seed=seed, index=index, salt=salt, sentences=sentences)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 
 from harness.core.clock import SystemClock
-from harness.core.errors import EnvironmentFault
+from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
 from harness.core.plan import DirectWorkload, OfflineWorkload
 from harness.core.seeds import Seed
@@ -15,6 +15,7 @@ from harness.drivers.api import Account
 from harness.drivers.outbox import Spawn
 from harness.drivers.registry import driver
 from harness.history.recorder import Recorder
+from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import SwarmConfig
 from harness.swarm.device import DeviceAgent, World
 from harness.swarm.generator import Generator, Lag
@@ -69,7 +70,7 @@ class Swarm:
         self._accounts = await self._driver.provision(people, config.direct)
         for person in people:
             for device in person.devices:
-                account, route = self._accounts[person.name], config.route(person.name)
+                account, route = self._accounts[person.name], config.route(device.id)
                 self._agents[device.id] = DeviceAgent(device, account, route, world)
         self._generators = self._make_generators()
 
@@ -79,13 +80,12 @@ class Swarm:
         return [
             Generator(
                 workload,
-                self._first_device(workload.sender).outbox,
+                self._first_device(workload.sender),
                 index=index,
                 salt=salt,
                 seed=self._seed,
                 sentences=bodies,
                 driver=self._driver,
-                clock=self._clock,
                 lag=self._lag,
             )
             for index, workload in enumerate(self._config.workloads)
@@ -131,6 +131,12 @@ class Swarm:
     def watch(self, watch: str, *, event: str, of: str | None, nth: int) -> None:
         """Call ``fired`` at the nth such event, counted from now."""
         self._watches.add(watch, event=event, of=of, nth=nth)
+
+    def clock(self, device: str) -> DeviceClock:
+        """Return the clock of one device; raises ``UsageError`` where nobody has it."""
+        if device not in self._agents:
+            raise UsageError(f"nobody has the device {device!r}", hint="devices are written person/device")
+        return self._agents[device].clock
 
     def quiesce(self) -> None:
         """Let nobody write anything new; what is in the outboxes goes on."""

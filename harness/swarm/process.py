@@ -38,6 +38,8 @@ class Control:
             "begin": self._begin,
             "phase": self._phase,
             "watch": self._watch,
+            "set_clock": self._set_clock,
+            "clock": self._clock,
             "quiesce": self._quiesce,
             "final": self._final,
             "oracle": self._oracle,
@@ -95,6 +97,13 @@ class Control:
     async def _watch(self, command: Command) -> Answer:
         self._play.watch(command["watch"], event=command["event"], of=command.get("of"), nth=command["nth"])
         return {}
+
+    async def _set_clock(self, command: Command) -> Answer:
+        self._play.clock(command["device"]).offset_s = command["offset_s"]
+        return {}
+
+    async def _clock(self, command: Command) -> Answer:
+        return {"offset_s": self._play.clock(command["device"]).offset_s}
 
     async def _quiesce(self, _: Command) -> Answer:
         self._play.quiesce()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from harness.swarm.people import make_people
 
 ALICE, BOB = PersonPlan("alice", ("phone", "laptop")), PersonPlan("bob", ("phone",))
 
+ROUTES = {"*": Route("http://c", "http://a", "client->chat"), "alice": Route("x", "y", "client:alice->chat")}
+
 
 def config(**changes: str) -> SwarmConfig:
     """A configuration with one of everything."""
@@ -28,7 +31,7 @@ def config(**changes: str) -> SwarmConfig:
         seed=7,
         people=(ALICE, BOB),
         workloads=(DirectWorkload("alice", "bob", 5.0), OfflineWorkload("bob/phone", 1.0, 2.0)),
-        endpoints={"*": Route("http://c", "http://a", "client->chat"), "alice": Route("x", "y", "client:alice->chat")},
+        endpoints=ROUTES,
         direct=Endpoint("http://c", "http://a"),
         **{"driver": "reference", **changes},
     )
@@ -48,10 +51,13 @@ def test_a_configuration_survives_the_control_socket() -> None:
     assert from_json(json.loads(json.dumps(to_json(config())))) == config()
 
 
-def test_people_take_their_own_way_where_they_have_one() -> None:
-    """Only people that a fault names have a link of their own."""
-    assert config().route("alice").link == "client:alice->chat"
-    assert config().route("bob").link == "client->chat"
+def test_devices_take_their_own_way_where_they_have_one() -> None:
+    """Only devices and people that a fault names have a link of their own, and the nearest name counts."""
+    own = Route("v", "w", "client:alice/laptop->chat")
+    some = replace(config(), endpoints=ROUTES | {"alice/laptop": own})
+    assert some.route("alice/laptop").link == "client:alice/laptop->chat"
+    assert some.route("alice/phone").link == "client:alice->chat"
+    assert some.route("bob/phone").link == "client->chat"
 
 
 def test_a_client_that_is_not_there_is_refused() -> None:
