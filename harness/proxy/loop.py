@@ -127,12 +127,13 @@ class Loop:
         self._epoll.close()
 
     def _round(self, wait: float) -> None:
-        handlers = self._handlers
+        find = self._handlers.get
         fd = -1
         try:
             for fd, mask in self._epoll.poll(wait, _EVENTS_PER_ROUND):
-                if fd in handlers:
-                    handlers[fd](mask)
+                handler = find(fd)
+                if handler is not None:
+                    handler(mask)
         except Exception:  # noqa: BLE001 - one connection's unforeseen failure must not end the others
             self._abandon(fd)
 
