@@ -105,6 +105,8 @@ class StackSpec:
     links: dict[str, LinkSpec]
     providers: dict[str, str] = field(default_factory=dict)
     """Kinds of the local provider simulators by the name under which links lead to them (``chat->push``)."""
+    control: Literal["direct"] | None = None
+    """How limits, tokens and the like are set: at the services' own control port, or not at all."""
 
 
 def base_link(name: str) -> str:

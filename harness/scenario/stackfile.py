@@ -83,14 +83,20 @@ def _check(model: StackModel) -> Iterator[Mistake]:
         if through is not None and through not in model.links:
             yield unknown("link", through, ("services", name, "health", "through"), model.links)
         yield from _check_placeholders(model, name, service)
+    for name in model.providers:
+        if name in model.services:
+            text = f"{quoted(name)} is also the name of a service: a link could not tell them apart"
+            yield Mistake(("providers", name), "duplicate-name", text, on_key=True)
 
 
 def _check_link(model: StackModel, name: str, link: LinkModel) -> Iterator[Mistake]:
-    source, _, service = name.partition("->")
-    if link.to is not None and link.to not in model.services:
-        yield unknown("service", link.to, ("links", name, "to"), model.services)
-    elif link.to is None and service not in model.services:
-        yield unknown("service", service, ("links", name), model.services, on_key=True)
+    source, _, end = name.partition("->")
+    ends = [*model.services, *model.providers]
+    noun = "service or provider" if model.providers else "service"
+    if link.to is not None and link.to not in ends:
+        yield unknown(noun, link.to, ("links", name, "to"), ends)
+    elif link.to is None and end not in ends:
+        yield unknown(noun, end, ("links", name), ends, on_key=True)
     if source != "client" and source not in model.services:
         yield unknown("service", source, ("links", name), ["client", *model.services], on_key=True)
     if link.per_person is not None and source != "client":
@@ -136,6 +142,8 @@ def _spec(model: StackModel, path: Path, parameters: Mapping[str, str]) -> Stack
         parameters={name: item.default for name, item in model.parameters.items()} | dict(parameters),
         services={name: _service(name, service) for name, service in model.services.items()},
         links={name: _link(name, link) for name, link in model.links.items()},
+        providers={name: provider.kind for name, provider in model.providers.items()},
+        control=model.control,
     )
 
 
@@ -154,7 +162,7 @@ def _promises(model: PromisesModel) -> Promises:
 def _service(name: str, model: ServiceModel) -> ServiceSpec:
     health = Health(model.health.http, model.health.through, model.health.within) if model.health else None
     embedded = EmbeddedService(tuple(model.embedded.run), dict(model.embedded.env)) if model.embedded else None
-    return ServiceSpec(name, health, embedded)
+    return ServiceSpec(name, health, embedded, model.clock)
 
 
 def _link(name: str, model: LinkModel) -> LinkSpec:

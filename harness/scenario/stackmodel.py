@@ -67,18 +67,25 @@ class ServiceModel(Section):
     """One service: what is not there for a launcher is not started by it."""
 
     health: HealthModel | None = None
+    clock: Literal["faketime", "none"] = Field(default="none", description="how a fault may move the service's clock")
     embedded: EmbeddedModel | None = None
     docker: dict[str, Any] | None = Field(default=None, description="read by the docker launcher only")
 
 
 class LinkModel(Section):
-    """An edge between a client or service and a service, through one proxy."""
+    """An edge from a client or service to a service or provider, through one proxy."""
 
-    to: str | None = Field(default=None, description="the service, when it is not the name after the arrow")
+    to: str | None = Field(default=None, description="the service or provider, when it is not the name after the arrow")
     per_person: Literal["named_in_faults"] | None = Field(
-        default=None, description="people whom a fault names get an edge of their own"
+        default=None, description="people and devices that a fault names get an edge of their own"
     )
     launchers: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class ProviderModel(Section):
+    """A simulated provider of which the services are clients; links lead to it by its name."""
+
+    kind: str
 
 
 class ParameterModel(Section):
@@ -98,3 +105,7 @@ class StackModel(Section):
     parameters: dict[Name, ParameterModel] = Field(default={})
     services: dict[Name, ServiceModel] = Field(min_length=1)
     links: dict[LinkName, LinkModel] = Field(min_length=1)
+    providers: dict[Name, ProviderModel] = Field(default={})
+    control: Literal["direct"] | None = Field(
+        default=None, description="limits, tokens and the like are set at the services' own port, past every link"
+    )

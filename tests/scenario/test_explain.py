@@ -39,7 +39,7 @@ bad-day[cut=1s]: A bad day
   skipped   the stack lacks groups
   people    alice (phone, laptop), bob (phone), crowd-1 (phone), crowd-2 (phone), crowd-3 (phone), crowd-4 (phone), \
 and 2 more
-  proxies   client->chat, client->auth, client:alice->chat
+  proxies   client->chat, client->auth, client:alice->chat, client:alice->auth
   timeline  13.5s declared, plus start-up, healing and reading back
          -2s  baseline: alice writes to bob at 30/m
           0s  inject: faults are armed; observe begins

@@ -69,12 +69,12 @@ bad.chaos.yaml:11:35: error[unknown-name]: no link is called 'client->caht'
     ),
     (
         "client:alice->chat",
-        "client:alice->auth",
+        "client:alice->auht",
         """
-bad.chaos.yaml:11:35: error[unknown-name]: the stack has one 'client->auth' for everybody, none for a single person
-      cut: {kind: network.down, link: "client:alice->auth", start: {at: 1s}, for: 1s}
+bad.chaos.yaml:11:35: error[unknown-name]: no link is called 'client:alice->auht'
+      cut: {kind: network.down, link: "client:alice->auht", start: {at: 1s}, for: 1s}
                                       ^
-  write 'client->auth'
+  did you mean 'client:alice->auth'?
 """,
     ),
     (

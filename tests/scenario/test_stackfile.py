@@ -69,6 +69,57 @@ def test_a_stack_is_read(stack_file: Path) -> None:
     assert (spec.driver, spec.driver_options, spec.capabilities) == ("reference", {}, frozenset({"groups"}))
 
 
+FULL = (
+    ("  db: {docker", "    clock: faketime\n  db: {docker"),
+    ("links:\n", 'links:\n  "chat->push": {}\n  "chat->texts": {to: push}\n'),
+    ("parameters:", "providers: {push: {kind: unipush}}\ncontrol: direct\nparameters:"),
+)
+
+
+@pytest.fixture
+def full(stack_file: Path) -> Path:
+    """The stack file with a provider, a movable clock and a control port."""
+    text = STACK
+    for old, new in FULL:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    stack_file.write_text(text)
+    return stack_file
+
+
+def test_providers_clocks_and_control(full: Path) -> None:
+    """Links lead to a provider by its name; a clock stands still for faults and no control is there unless said."""
+    spec = load_stack(str(full))
+    assert (spec.providers, spec.control) == ({"push": "unipush"}, "direct")
+    assert {name: service.clock for name, service in spec.services.items()} == {"chat": "faketime", "db": "none"}
+    assert spec.links["chat->push"] == LinkSpec("chat->push", "chat", "push")
+    assert spec.links["chat->texts"].service == "push"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text", "hint"),
+    [
+        ('"chat->push"', '"chat->pusch"', "no service or provider is called 'pusch'", "did you mean 'push'?"),
+        ("to: push", "to: posh", "no service or provider is called 'posh'", "did you mean 'push'?"),
+        ("faketime", "fake", "'fake' is not possible here: write 'faketime' or 'none'", "did you mean 'faketime'?"),
+        ("control: direct", "control: dirct", "'dirct' is not possible here: write 'direct'", ""),
+        ("kind: unipush", "kid: unipush", "'kind' is missing in providers.push", ""),
+        (
+            "{push: {kind",
+            "{db: {kind",
+            "'db' is also the name of a service: a link could not tell them apart",
+            "",
+        ),
+    ],
+)
+def test_mistakes_with_providers(full: Path, old: str, new: str, text: str, hint: str) -> None:
+    """What a link or a section names must be there, and be one thing only."""
+    full.write_text(full.read_text().replace(old, new))
+    with pytest.raises(BadFile) as caught:
+        load_stack(str(full))
+    assert (text, hint) in [(item.text, item.suggestion) for item in caught.value.diagnostics]
+
+
 def test_parameters_are_set_from_outside(stack_file: Path) -> None:
     """A parameter has its default until ``--set`` changes it; only declared ones can be set."""
     assert load_stack(str(stack_file)).parameters == {"flavour": "plain"}
