@@ -109,6 +109,19 @@ class PhasePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SloPlan:
+    """One bound on how well the service copes: seconds for a time, 0..1 for a share.
+
+    Whether ``bound`` is the most or the least follows from ``id``. With fewer than ``samples`` nothing is said; None
+    leaves it to the statistics how many are enough.
+    """
+
+    id: str
+    bound: float
+    samples: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScenarioPlan:
     """One executable scenario (one matrix entry) with everything resolved."""
 
@@ -130,6 +143,8 @@ class ScenarioPlan:
     needs: tuple[str, ...] = ()
     matrix: dict[str, str] = field(default_factory=dict)
     recover_within_s: float = 10.0
+    slos: tuple[SloPlan, ...] = ()
+    """Bounds beside the time to recover."""
     text: str = ""
 
     @property
