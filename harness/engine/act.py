@@ -19,11 +19,14 @@ from harness.faults.group import bind, proxies_of
 from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyUnavailable
-from harness.stacks.api import Stack
+from harness.stacks.api import ControlUnavailable, Stack
 from harness.stacks.journal import Journal
 
 HEAL_TRIES = 3
 HEAL_PAUSE_S = 0.2
+
+TROUBLE = (ProxyUnavailable, ControlUnavailable, EnvironmentFault)
+"""What a command to a proxy, a control port or a process ends in when its effect is unknown."""
 
 KEYS: Mapping[str, str] = {
     "link": "link",
@@ -79,7 +82,7 @@ class Act:
         try:
             self._say("fault_commanded", {**await self._fault.apply(), "began_ns": began_ns})
             read = await self._fault.installed()
-        except (ProxyUnavailable, EnvironmentFault):
+        except TROUBLE:
             self._show("planned", gap="not_commanded")
             return
         finally:
@@ -107,7 +110,7 @@ class Act:
     async def abandon(self) -> None:
         """Undo as well as it goes; a proxy that is gone has nothing left to undo."""
         if self.outstanding:
-            with suppress(ProxyUnavailable, EnvironmentFault):
+            with suppress(*TROUBLE):
                 await self._fault.undo()
                 self._stage.journal.undone(self.plan.id)
 
@@ -115,7 +118,7 @@ class Act:
         try:
             evidence = await self._fault.undo()
             read = await self._fault.healed()
-        except (ProxyUnavailable, EnvironmentFault):
+        except TROUBLE:
             return None
         return {**evidence, **read.evidence} if read.holds else None
 

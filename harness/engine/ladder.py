@@ -16,9 +16,9 @@ from harness.core.results import CheckResult, FaultResult
 from harness.core.stack import base_link
 from harness.core.verdicts import Verdict
 from harness.faults.registry import kinds
+from harness.faults.toxic import number
 from harness.history.ingest import History
 
-FELT_COUNTERS = ("cut", "refused", "held_bytes", "delayed_bytes")
 RECOVERED = "recovered"
 
 DEVICES_SQL = "SELECT DISTINCT device, link FROM events WHERE device IS NOT NULL AND link IS NOT NULL"
@@ -30,8 +30,18 @@ WHERE fault IS NOT NULL AND event LIKE 'fault_%' ORDER BY mono_ns
 
 HURT_SQL = """
 SELECT count(*) FROM events
-WHERE event IN ('connection_lost', 'client_send_failed') AND mono_ns BETWEEN $began AND $ended
-  AND list_contains($devices, device)
+WHERE list_contains($felt_by, event) AND mono_ns BETWEEN $began AND $ended AND list_contains($devices, device)
+"""
+
+MISDATED_SQL = """
+SELECT count(*) FROM events
+WHERE {stamp} IS NOT NULL AND mono_ns BETWEEN $began AND $ended AND list_contains($devices, device)
+  AND abs({stamp} - wall_ns) >= abs($offset_ns) / 2
+"""
+
+PUSHED_SQL = """
+SELECT count(DISTINCT message_id) FROM events
+WHERE observer = 'provider' AND event IN ('push_sent', 'push_failed') AND mono_ns BETWEEN $began AND $ended
 """
 
 EXPOSED_SQL = """
@@ -80,12 +90,13 @@ class _Climb:
     def __init__(self, history: History, plan: FaultPlan, rungs: Rungs, end_ns: int) -> None:
         self._history = history
         self._plan = plan
+        self._kind = kinds()[plan.kind]
         self._rungs = rungs
         self._window = {"began": rungs.began_ns, "ended": rungs.healed_ns or end_ns}
         self._devices = _devices_on(history, plan)
 
     def result(self, recovered: Verdict | None) -> FaultResult:
-        exposed = 0 if self._rungs.commanded is None else self._count(EXPOSED_SQL, **self._window)
+        exposed = 0 if self._rungs.commanded is None else self._exposed()
         rung, gap = self._climb(exposed, recovered)
         return FaultResult(
             id=self._plan.id,
@@ -114,25 +125,48 @@ class _Climb:
                 return rung, gap
         return ("healed" if recovered is None else "recovered"), None
 
+    def _exposed(self) -> int:
+        if self._kind.targets == "provider":
+            return self._count(PUSHED_SQL, **self._window)
+        return self._count(EXPOSED_SQL, **self._window, devices=self._devices)
+
     def _felt(self) -> bool:
-        by_the_proxy = any((self._rungs.healed or {}).get(name, 0) for name in FELT_COUNTERS)
-        return by_the_proxy or self._count(HURT_SQL, **self._window) > 0
+        if self._kind.stamps is not None:
+            return self._misdated()
+        counted = any((self._rungs.healed or {}).get(name, 0) for name in self._kind.felt_counts)
+        felt_by = list(self._kind.felt_by)
+        return counted or self._count(HURT_SQL, **self._window, devices=self._devices, felt_by=felt_by) > 0
+
+    def _misdated(self) -> bool:
+        """Whether anything in the window carries a time that is wrong by the offset: the clock was looked at."""
+        offset_ns = round(number(self._plan, "offset") * 1e9)
+        sql = MISDATED_SQL.format(stamp=self._kind.stamps)
+        return self._count(sql, **self._window, devices=self._devices, offset_ns=offset_ns) > 0
 
     def _saw_what_it_must(self) -> bool:
         began = self._window["began"]
-        return all(self._count(SEEN_SQL, event=name, began=began) for name in self._plan.must_see)
+        return all(
+            self._count(SEEN_SQL, event=name, began=began, devices=self._devices) for name in self._plan.must_see
+        )
 
     def _count(self, sql: str, **values: object) -> int:
-        row = self._history.db.execute(sql, {**values, "devices": self._devices}).fetchone()
+        row = self._history.db.execute(sql, values).fetchone()
         return int(row[0]) if row else 0
 
 
 def _devices_on(history: History, plan: FaultPlan) -> list[str]:
-    """Devices whose traffic passes the target; every device for a fault on a service."""
+    """Devices whose traffic passes the target; every device for a fault on a service or a provider."""
     found = history.rows(DEVICES_SQL)
-    if kinds()[plan.kind].targets == "service":
-        return sorted({device for device, _ in found})
-    return sorted({device for device, link in found if plan.target in {link, base_link(link)}})
+    match kinds()[plan.kind].targets:
+        case "link":
+            chosen = {device for device, link in found if plan.target in {link, base_link(link)}}
+        case "person":
+            chosen = {device for device, _ in found if device.partition("/")[0] == plan.target}
+        case "device":
+            chosen = {plan.target}
+        case _:
+            chosen = {device for device, _ in found}
+    return sorted(chosen)
 
 
 def _rungs(history: History) -> dict[str, Rungs]:

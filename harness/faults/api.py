@@ -122,5 +122,9 @@ class FaultKind:
     duration: Literal["optional", "none"] = "optional"
     felt_by: tuple[str, ...] = ("connection_lost", "client_send_failed")
     """Events of the target's people that show the disturbance, besides what the fault itself counted."""
+    felt_counts: tuple[str, ...] = ("cut", "refused", "held_bytes", "delayed_bytes")
+    """Numbers in the evidence of healing that show the disturbance when they are not 0."""
+    stamps: Literal["client_time_ns", "server_time_ns"] | None = None
+    """For a clock: the time of events that goes wrong with it, which is how it is felt."""
     needs: tuple[str, ...] = ()
     """Capabilities of the stack without which this kind is unsupported there."""

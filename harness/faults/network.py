@@ -6,115 +6,35 @@ and a connect to a link that is down is refused at once rather than lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
 from harness.core.plan import FaultPlan
-from harness.faults.api import Evidence, Fault, FaultKind, Param, ReadBack, UndoCommand, World
-from harness.faults.proxy_undo import disable_undo, toxic_undo
-from harness.proxy.api import LinkProxy, ProxyState, Stream
-
-MS_PER_S = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class ToxicSpec:
-    """One toxic that a fault installs."""
-
-    type: str
-    stream: Stream
-    attributes: Mapping[str, int]
-
-
-class Down:
-    """The link is cut: open connections end, new ones are refused, until healed."""
-
-    def __init__(self, plan: FaultPlan, world: World) -> None:
-        self.plan = plan
-        self._link = world.stack.link(plan.target)
-        self._stack = world.stack
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Enable the proxy again."""
-        return (disable_undo(self._stack.proxy, self._link.name),)
-
-    async def apply(self) -> Evidence:
-        """Disable the proxy; what was open at that moment is the evidence of what was cut."""
-        before = await self._link.counters()
-        await self._link.enable(enabled=False)
-        return {} if before is None else {"open_connections": before.opened - before.closed}
-
-    async def installed(self) -> ReadBack:
-        """Read the proxy back as disabled."""
-        state = await self._link.state()
-        return ReadBack(not state.enabled, {"enabled": state.enabled})
-
-    async def undo(self) -> Evidence:
-        """Enable the proxy."""
-        await self._link.enable(enabled=True)
-        return {}
-
-    async def healed(self) -> ReadBack:
-        """Read the proxy back as enabled."""
-        state = await self._link.state()
-        return ReadBack(state.enabled, {"enabled": state.enabled})
-
-
-class ToxicFault:
-    """A disturbance made of toxics."""
-
-    def __init__(self, plan: FaultPlan, world: World, specs: Sequence[ToxicSpec]) -> None:
-        self.plan = plan
-        self._link: LinkProxy = world.stack.link(plan.target)
-        self._stack = world.stack
-        self._toxics = {f"{plan.id}_{spec.stream}": spec for spec in specs}
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Delete each toxic."""
-        return tuple(toxic_undo(self._stack.proxy, self._link.name, name) for name in self._toxics)
-
-    async def apply(self) -> Evidence:
-        """Install the toxics."""
-        for name, spec in self._toxics.items():
-            await self._link.add_toxic(spec.type, stream=spec.stream, attributes=spec.attributes, name=name)
-        return {"toxics": ",".join(self._toxics)}
-
-    async def installed(self) -> ReadBack:
-        """Read the proxy back: enabled, and each toxic listed with its attributes."""
-        state = await self._link.state()
-        found = {toxic.name: dict(toxic.attributes) for toxic in state.toxics}
-        as_wanted = all(_contains(found.get(name), spec.attributes) for name, spec in self._toxics.items())
-        return ReadBack(state.enabled and as_wanted, {"enabled": state.enabled, "toxics": _names(state)})
-
-    async def undo(self) -> Evidence:
-        """Remove the toxics."""
-        for name in self._toxics:
-            await self._link.remove_toxic(name)
-        return {}
-
-    async def healed(self) -> ReadBack:
-        """Read the proxy back without them."""
-        state = await self._link.state()
-        left = [toxic.name for toxic in state.toxics if toxic.name in self._toxics]
-        return ReadBack(not left, {"toxics": _names(state)})
-
-
-def _latency(plan: FaultPlan, world: World) -> Fault:
-    # Half the delay each way, so that `latency` is what a round trip gains.
-    half = {name: round(_seconds(plan, name) * MS_PER_S / 2) for name in ("latency", "jitter")}
-    return ToxicFault(plan, world, [ToxicSpec("latency", "upstream", half), ToxicSpec("latency", "downstream", half)])
-
-
-def _downstream_blackhole(plan: FaultPlan, world: World) -> Fault:
-    return ToxicFault(plan, world, [ToxicSpec("timeout", "downstream", {"timeout": 0})])
-
-
-def _reset(plan: FaultPlan, world: World) -> Fault:
-    after_ms = round(_seconds(plan, "delay") * MS_PER_S)
-    return ToxicFault(plan, world, [ToxicSpec("reset_peer", "upstream", {"timeout": after_ms})])
-
+from harness.faults.api import FaultKind, Param
+from harness.faults.line import Down, Flapping
+from harness.faults.toxic import ToxicSpec, both_ways, made_of, milliseconds, number
 
 CUT, SLOW, DEAF = "#c0392b", "#e67e22", "#8e44ad"
+BYTES_PER_KB = 1000
+"""Toxiproxy's bandwidth counts kilobytes of 1000 bytes."""
+
+
+def _latency(plan: FaultPlan) -> list[ToxicSpec]:
+    # Half the delay each way, so that `latency` is what a round trip gains.
+    return both_ways("latency", {name: round(milliseconds(plan, name) / 2) for name in ("latency", "jitter")})
+
+
+def _bandwidth(plan: FaultPlan) -> list[ToxicSpec]:
+    return both_ways("bandwidth", {"rate": max(1, round(number(plan, "per_second") / BYTES_PER_KB))})
+
+
+def _slicing(plan: FaultPlan) -> list[ToxicSpec]:
+    average = round(number(plan, "size"))
+    pause_us = round(number(plan, "pause") * 1_000_000)
+    # A variation as large as the average crashes the real Toxiproxy.
+    return both_ways("slicer", {"average_size": average, "size_variation": average // 2, "delay": pause_us})
+
+
+def _cut_after(plan: FaultPlan) -> list[ToxicSpec]:
+    return [ToxicSpec("limit_data", "upstream", {"bytes": round(number(plan, "bytes"))})]
+
 
 KINDS = (
     FaultKind(
@@ -125,42 +45,90 @@ KINDS = (
         make=Down,
     ),
     FaultKind(
+        kind="network.flapping",
+        summary="the link is cut and comes back, again and again",
+        colour=CUT,
+        targets="link",
+        make=Flapping,
+        params={
+            "down": Param("duration", "how long it is cut each time", default=0.3, minimum=0.05),
+            "up": Param("duration", "how long it works in between", default=0.5, minimum=0.05),
+        },
+    ),
+    FaultKind(
         kind="network.latency",
         summary="a round trip over the link takes longer",
         colour=SLOW,
         targets="link",
-        make=_latency,
+        make=made_of(_latency),
         params={
             "latency": Param("duration", "what a round trip gains", required=True, minimum=0.002),
             "jitter": Param("duration", "how far the gain varies, up or down", default=0.0, minimum=0.0),
         },
     ),
     FaultKind(
+        kind="network.bandwidth",
+        summary="the link carries only so many bytes a second each way",
+        colour=SLOW,
+        targets="link",
+        make=made_of(_bandwidth),
+        params={"per_second": Param("size", "bytes a second, in steps of 1000", required=True, minimum=1000)},
+    ),
+    FaultKind(
+        kind="network.slicing",
+        summary="what is sent arrives in small pieces with pauses between them",
+        colour=SLOW,
+        targets="link",
+        make=made_of(_slicing),
+        params={
+            "size": Param("size", "average bytes of a piece", default=16, minimum=2),
+            "pause": Param("duration", "between two pieces", default=0.01, minimum=0.0),
+        },
+    ),
+    FaultKind(
+        kind="network.slow_close",
+        summary="the end of a connection arrives late at the other side",
+        colour=SLOW,
+        targets="link",
+        make=made_of(lambda plan: both_ways("slow_close", {"delay": milliseconds(plan, "delay")})),
+        params={"delay": Param("duration", "how late", required=True, minimum=0.001)},
+        felt_counts=("closed",),
+    ),
+    FaultKind(
         kind="network.downstream_blackhole",
         summary="what the service answers is swallowed: its work is done, the answer is lost",
         colour=DEAF,
         targets="link",
-        make=_downstream_blackhole,
+        make=made_of(lambda _: [ToxicSpec("timeout", "downstream", {"timeout": 0})]),
+    ),
+    FaultKind(
+        kind="network.upstream_blackhole",
+        summary="what the client sends is swallowed: the service never hears of it",
+        colour=DEAF,
+        targets="link",
+        make=made_of(lambda _: [ToxicSpec("timeout", "upstream", {"timeout": 0})]),
+    ),
+    FaultKind(
+        kind="network.blackhole",
+        summary="everything on the link is swallowed, both ways, and nobody is told",
+        colour=DEAF,
+        targets="link",
+        make=made_of(lambda _: both_ways("timeout", {"timeout": 0})),
     ),
     FaultKind(
         kind="network.reset",
         summary="connections that carry anything from the client end with a TCP reset",
         colour=CUT,
         targets="link",
-        make=_reset,
+        make=made_of(lambda plan: [ToxicSpec("reset_peer", "upstream", {"timeout": milliseconds(plan, "delay")})]),
         params={"delay": Param("duration", "from the first byte to the reset", default=0.0, minimum=0.0)},
     ),
+    FaultKind(
+        kind="network.cut_after_bytes",
+        summary="each connection ends once it has carried so many bytes from the client, in mid-message if need be",
+        colour=CUT,
+        targets="link",
+        make=made_of(_cut_after),
+        params={"bytes": Param("size", "bytes that still pass", required=True, minimum=0)},
+    ),
 )
-
-
-def _seconds(plan: FaultPlan, name: str) -> float:
-    value = plan.params.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _contains(found: Mapping[str, int] | None, wanted: Mapping[str, int]) -> bool:
-    return found is not None and all(found.get(name) == value for name, value in wanted.items())
-
-
-def _names(state: ProxyState) -> str:
-    return ",".join(toxic.name for toxic in state.toxics)

@@ -6,10 +6,13 @@ import signal
 
 from harness.core.plan import FaultPlan
 from harness.faults.api import Evidence, FaultKind, Param, ReadBack, UndoCommand, World
+from harness.faults.toxic import number
 from harness.stacks.api import ServiceState
 
 EXIT_WITHIN_S = 10.0
 HEALTHY_WITHIN_S = 15.0
+FROZEN_WITHIN_S = 0.3
+"""No answer for this long: it is frozen."""
 
 
 class ProcessFault:
@@ -64,6 +67,60 @@ class Restart(ProcessFault):
     signal = signal.SIGTERM
 
 
+class Stop(ProcessFault):
+    """SIGTERM, and nobody starts it again until healed."""
+
+    signal = signal.SIGTERM
+
+
+class RollingRestart(ProcessFault):
+    """Restarted several times in a row, each time waiting until it answers, as a rolling deployment goes on."""
+
+    signal = signal.SIGTERM
+
+    async def undo(self) -> Evidence:
+        """Do the rounds that are left, then leave it running."""
+        evidence = await super().undo()
+        for _ in range(round(number(self.plan, "times")) - 1):
+            await self._stack.signal(self.plan.target, self.signal)
+            await self._stack.wait_exit(self.plan.target, EXIT_WITHIN_S)
+            evidence = await super().undo()
+        return evidence
+
+
+class Pause:
+    """SIGSTOP: the service keeps its connections and does nothing, as a frozen machine or a long collection does."""
+
+    def __init__(self, plan: FaultPlan, world: World) -> None:
+        self.plan = plan
+        self._stack = world.stack
+
+    def undo_commands(self) -> tuple[UndoCommand, ...]:
+        """Nothing to send: the process belongs to the run and ends with it."""
+        return ()
+
+    async def apply(self) -> Evidence:
+        """Freeze it."""
+        await self._stack.signal(self.plan.target, signal.SIGSTOP)
+        return {"pid": self._stack.state(self.plan.target).pid or 0}
+
+    async def installed(self) -> ReadBack:
+        """Read back that it runs and does not answer."""
+        running = self._stack.state(self.plan.target).running
+        answers = await self._stack.healthy(self.plan.target, FROZEN_WITHIN_S)
+        return ReadBack(running and not answers, {"running": running, "answers": answers})
+
+    async def undo(self) -> Evidence:
+        """Thaw it."""
+        await self._stack.signal(self.plan.target, signal.SIGCONT)
+        return {}
+
+    async def healed(self) -> ReadBack:
+        """Read back that it answers."""
+        answers = await self._stack.healthy(self.plan.target, HEALTHY_WITHIN_S)
+        return ReadBack(answers, {"answers": answers})
+
+
 _RESTART_AFTER = {
     "restart_after": Param("duration", "from the end of the process to its next start", default=0.5, minimum=0.0)
 }
@@ -86,5 +143,28 @@ KINDS = (
         make=Restart,
         params=_RESTART_AFTER,
         duration="none",
+    ),
+    FaultKind(
+        kind="process.rolling_restart",
+        summary="the service is restarted several times in a row, waiting for its health in between",
+        colour="#7f8c8d",
+        targets="service",
+        make=RollingRestart,
+        params={**_RESTART_AFTER, "times": Param("integer", "how often", default=2, minimum=2)},
+        duration="none",
+    ),
+    FaultKind(
+        kind="process.stop",
+        summary="the service is asked to stop (SIGTERM) and stays down",
+        colour="#2c3e50",
+        targets="service",
+        make=Stop,
+    ),
+    FaultKind(
+        kind="process.pause",
+        summary="the service is frozen (SIGSTOP): connections stay open, nothing answers",
+        colour="#34495e",
+        targets="service",
+        make=Pause,
     ),
 )

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
-from harness.faults import network, process
+from harness.faults import clock, network, process, push, rate_limit, token
 from harness.faults.api import FaultKind
 
 ENTRY_POINT_GROUP = "chat_chaos.faults"
+FAMILIES = (network, process, clock, token, rate_limit, push)
 
 
 @cache
 def kinds() -> Mapping[str, FaultKind]:
     """Return every known kind; an entry point names a tuple of ``FaultKind``."""
-    found = {kind.kind: kind for family in (network, process) for kind in family.KINDS}
+    found = {kind.kind: kind for family in FAMILIES for kind in family.KINDS}
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         found.update({kind.kind: kind for kind in entry.load()})
     return found

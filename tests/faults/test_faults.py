@@ -8,25 +8,68 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness.core.plan import FaultPlan, Start
+from harness.core.events import Scalar
+from harness.core.plan import FaultPlan, ParamValue, Start
 from harness.faults.api import Fault, World
 from harness.faults.group import bind
 from harness.faults.registry import kinds
 from harness.proxy.api import ProxyUnavailable
+from harness.stacks.api import Limits
 from harness.testing.fakes import FakePeople, FakeStack, fake_stack
 
-PARAMS = {"network.latency": {"latency": 0.2, "jitter": 0.05}, "network.reset": {"delay": 0.0}}
+PARAMS = {
+    "network.latency": {"latency": 0.2, "jitter": 0.05},
+    "network.bandwidth": {"per_second": 4000},
+    "network.slicing": {"size": 16, "pause": 0.01},
+    "network.slow_close": {"delay": 0.5},
+    "network.reset": {"delay": 0.0},
+    "network.cut_after_bytes": {"bytes": 300},
+    "network.flapping": {"down": 5.0, "up": 5.0},
+    "process.rolling_restart": {"restart_after": 0.1, "times": 3},
+    "clock.device": {"offset": -300.0},
+    "clock.server": {"offset": 3600.0},
+    "rate_limit.lower": {"scope": "user", "limit": 2.0},
+    "push.reject": {"answer": "throttled", "share": 1.0, "retry_after": 2.0, "device": None},
+}
+TARGETS = {"link": "client->chat", "service": "chat", "person": "alice", "device": "alice/phone", "provider": "push"}
+ALL = sorted(kinds())
 NETWORK = sorted(kind for kind, spec in kinds().items() if spec.targets == "link")
-PROCESS = sorted(kind for kind, spec in kinds().items() if spec.targets == "service")
+RESTARTED = ("process.kill", "process.restart", "process.stop", "process.rolling_restart")
+UNDONE = sorted(set(ALL) - {"token.expire", "token.revoke", "process.pause", *RESTARTED})
+"""Kinds that leave everything as it was; a restarted process is another one, an ended token stays ended."""
 
 
-def make(kind: str, stack: FakeStack, target: str = "client->chat") -> Fault:
-    """A fault of a kind, bound to a fake stack."""
-    return bind(
-        kinds()[kind],
-        FaultPlan("f", kind, target, Start(at_s=0.0), None, dict(PARAMS.get(kind, {}))),
-        World(stack, FakePeople()),
-    )
+def make(kind: str, stack: FakeStack, target: str = "") -> Fault:
+    """A fault of a kind, bound to a fake stack; on that kind's usual target if none is given."""
+    spec = kinds()[kind]
+    params: dict[str, ParamValue] = dict(PARAMS.get(kind, {}))
+    plan = FaultPlan("f", kind, target or TARGETS[spec.targets], Start(at_s=0.0), None, params)
+    return bind(spec, plan, World(stack, FakePeople()))
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_kind_declares_what_its_scenarios_may_say(kind: str) -> None:
+    """The parameters used here are exactly those declared, and required ones have no default."""
+    declared = kinds()[kind].params
+    assert set(PARAMS.get(kind, {})) <= set(declared)
+    assert {name for name, param in declared.items() if param.required} <= set(PARAMS.get(kind, {}))
+    assert all(param.default is None for param in declared.values() if param.required)
+
+
+@pytest.mark.parametrize("kind", UNDONE)
+def test_what_is_undone_is_read_back_before_and_after(kind: str) -> None:
+    """Installed after apply and not yet healed; healed after undo and no longer installed; undoing twice is harmless."""
+    stack = fake_stack()
+
+    async def live() -> list[bool]:
+        fault = make(kind, stack)
+        await fault.apply()
+        in_place = [(await fault.installed()).holds, (await fault.healed()).holds]
+        await fault.undo()
+        await fault.undo()
+        return [*in_place, (await fault.installed()).holds, (await fault.healed()).holds]
+
+    assert asyncio.run(live()) == [True, False, False, True]
 
 
 @pytest.mark.parametrize("kind", NETWORK)
@@ -64,11 +107,15 @@ def test_a_command_without_effect_is_not_taken_for_installed(kind: str) -> None:
 def test_a_dead_proxy_is_said(kind: str) -> None:
     """The undo does not pretend when nobody answers."""
     stack = fake_stack()
-    fault = make(kind, stack)
-    asyncio.run(fault.apply())
-    stack.link("client->chat").dead = True
+
+    async def live() -> None:
+        fault = make(kind, stack)
+        await fault.apply()
+        stack.link("client->chat").dead = True
+        await fault.undo()
+
     with pytest.raises(ProxyUnavailable):
-        asyncio.run(fault.undo())
+        asyncio.run(live())
 
 
 @pytest.mark.parametrize("kind", NETWORK)
@@ -113,7 +160,7 @@ def test_a_fault_on_one_persons_edge_spares_the_others() -> None:
     assert [stack.link(name).enabled for name in stack.links()] == [True, False]
 
 
-@pytest.mark.parametrize("kind", PROCESS)
+@pytest.mark.parametrize("kind", RESTARTED)
 def test_a_process_fault_ends_and_restarts_the_service(kind: str) -> None:
     """Installed when the old process is gone, healed when another one answers."""
     stack = fake_stack()
@@ -126,10 +173,10 @@ def test_a_process_fault_ends_and_restarts_the_service(kind: str) -> None:
         return [*down, (await fault.healed()).holds]
 
     assert asyncio.run(live()) == [True, False, True]
-    assert stack.chat.pid == 101
+    assert stack.chat.pid == (103 if kind == "process.rolling_restart" else 101)
 
 
-@pytest.mark.parametrize("kind", PROCESS)
+@pytest.mark.parametrize("kind", RESTARTED)
 def test_a_service_that_never_answers_again_is_not_healed(kind: str) -> None:
     """A running process is not enough."""
     stack = fake_stack()
@@ -142,3 +189,61 @@ def test_a_service_that_never_answers_again_is_not_healed(kind: str) -> None:
         return (await fault.healed()).holds
 
     assert asyncio.run(live()) is False
+
+
+def test_a_frozen_service_runs_and_does_not_answer() -> None:
+    """Running is not answering; thawed, it answers."""
+    stack = fake_stack()
+
+    async def live() -> list[bool]:
+        fault = make("process.pause", stack)
+        stack.sick = True
+        frozen = (await fault.installed()).holds
+        stack.sick = False
+        return [frozen, (await fault.installed()).holds, (await fault.healed()).holds]
+
+    assert asyncio.run(live()) == [True, False, True]
+
+
+@pytest.mark.parametrize("kind", ["token.expire", "token.revoke"])
+def test_ending_tokens_that_nobody_holds_is_not_installed(kind: str) -> None:
+    """A person without a token cannot be thrown out."""
+    stack = fake_stack()
+    stack.control.tokens = {"bob": 1}
+
+    async def live(fault: Fault) -> bool:
+        await fault.apply()
+        return (await fault.installed()).holds
+
+    assert asyncio.run(live(make(kind, stack, "alice"))) is False
+    assert asyncio.run(live(make(kind, stack, "bob"))) is True
+
+
+def test_lowering_twice_restores_what_was_there_first() -> None:
+    """A repeated command does not take its own effect for the original state."""
+    stack = fake_stack()
+    stack.control.in_force = Limits(per_user=50.0, overall=None)
+
+    async def live() -> Limits:
+        fault = make("rate_limit.lower", stack)
+        await fault.apply()
+        await fault.apply()
+        await fault.undo()
+        return await stack.control.limits()
+
+    assert asyncio.run(live()) == Limits(per_user=50.0, overall=None)
+
+
+def test_a_flapping_line_is_open_when_it_is_over() -> None:
+    """However often it was cut, and whatever it was just doing."""
+    stack = fake_stack()
+
+    async def live() -> dict[str, Scalar]:
+        plan = FaultPlan("f", "network.flapping", "client->chat", Start(at_s=0.0), None, {"down": 0.001, "up": 0.001})
+        fault = bind(kinds()["network.flapping"], plan, World(stack, FakePeople()))
+        await fault.apply()
+        await asyncio.sleep(0.05)
+        return dict(await fault.undo())
+
+    assert int(asyncio.run(live())["cuts"]) > 1
+    assert stack.link("client->chat").enabled
