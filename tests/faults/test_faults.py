@@ -58,7 +58,7 @@ def test_every_kind_declares_what_its_scenarios_may_say(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", UNDONE)
 def test_what_is_undone_is_read_back_before_and_after(kind: str) -> None:
-    """Installed after apply and not yet healed; healed after undo and no longer installed; undoing twice is harmless."""
+    """Installed after apply, healed after undo, never both; undoing twice is harmless."""
     stack = fake_stack()
 
     async def live() -> list[bool]:
