@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 
 from harness.core.clock import SystemClock
+from harness.core.digests import canary
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
 from harness.core.plan import DirectWorkload, OfflineWorkload
@@ -76,7 +77,7 @@ class Swarm:
 
     def _make_generators(self) -> list[Generator]:
         salt = hashlib.sha256(self._config.run.encode()).hexdigest()[:SALT_LENGTH]
-        bodies = sentences(self._seed)
+        bodies = sentences(self._seed, canary=canary(self._key))
         return [
             Generator(
                 workload,

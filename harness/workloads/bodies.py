@@ -7,8 +7,8 @@ from harness.core.seeds import Seed
 COUNT = 200
 
 
-def sentences(seed: Seed, count: int = COUNT) -> tuple[str, ...]:
-    """Return ``count`` sentences; equal seeds give equal ones.
+def sentences(seed: Seed, count: int = COUNT, *, canary: str = "") -> tuple[str, ...]:
+    """Return ``count`` sentences that end in the run's ``canary``; equal seeds give equal ones.
 
     Made ahead because Faker takes up to a tenth of a millisecond for each, which a sender on a timetable must not pay.
     """
@@ -16,4 +16,4 @@ def sentences(seed: Seed, count: int = COUNT) -> tuple[str, ...]:
 
     faker = Faker("en_US")
     faker.seed_instance(seed.number("bodies"))
-    return tuple(faker.sentence() for _ in range(count))
+    return tuple(f"{faker.sentence()} {canary}".rstrip() for _ in range(count))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice, pairwise
 
 import pytest
 
+from harness.core.digests import canary
 from harness.core.errors import UsageError
 from harness.core.plan import DirectWorkload, OfflineWorkload
 from harness.core.seeds import Seed
@@ -56,6 +58,14 @@ def test_sentences_come_from_the_seed() -> None:
     """Faker's own state has no part in a run."""
     assert sentences(Seed(7), 5) == sentences(Seed(7), 5)
     assert sentences(Seed(7), 5) != sentences(Seed(8), 5)
+
+
+def test_every_sentence_carries_the_canary_of_the_run() -> None:
+    """So that a body in a log can be found without any body being kept; another key has another word."""
+    word = canary(b"key")
+    assert all(one.endswith(f" {word}") for one in sentences(Seed(7), 5, canary=word))
+    assert word != canary(b"another")
+    assert re.fullmatch("[0-9a-f]{16}", word)
 
 
 def test_an_absence_is_two_moves() -> None:
