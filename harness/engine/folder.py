@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.plan import FaultPlan
+from harness.core.plan import FaultPlan, SloPlan
 from harness.core.results import RunResult
 from harness.core.stack import PromiseValue
 
@@ -37,6 +37,10 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     required_checks: tuple[str, ...]
     recover_within_s: float
     replay: str
+    client: str = "outbox"
+    slos: tuple[SloPlan, ...] = ()
+    canary: str = ""
+    """The word that every body of the run carries: where a log shows it, a body was logged."""
 
 
 @dataclass(frozen=True, slots=True)

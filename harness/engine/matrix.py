@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from harness.core.plan import ScenarioPlan
 from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
+from harness.engine.defects import titles
 from harness.engine.options import RunOptions
 from harness.engine.session import run_session
 from harness.engine.stream import Listener
-from harness.reference.mutants import MUTANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ async def run_matrix(
 def never_caught(cells: Sequence[Cell]) -> list[str]:
     """Return mutants that no scenario is expected to catch and did: a defect without a proof."""
     proven = {cell.mutant for cell in cells if cell.expected is not None and cell.holds}
-    return [name for name in MUTANTS if name not in proven]
+    return [name for name in titles() if name not in proven]
 
 
 def _rounds(plans: Sequence[ScenarioPlan], *, full: bool) -> Iterator[tuple[str | None, list[ScenarioPlan]]]:
     yield None, list(plans)
-    for mutant in MUTANTS:
+    for mutant in titles():
         wanted = [plan for plan in plans if full or mutant in plan.catches]
         if wanted:
             yield mutant, wanted

@@ -81,6 +81,7 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
         people=plan.people,
         workloads=plan.workloads,
         client=plan.client,
+        defects=plan.defects,
         driver=spec.driver,
         driver_options=spec.driver_options,
         endpoints={EVERYBODY: _route(stack, None), **{person: _route(stack, person) for person in named}},
@@ -88,17 +89,16 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
     )
 
 
-def _route(stack: Stack, person: str | None) -> Route:
-    chat, auth = (_edge(stack, link, person) for link in (CHAT, AUTH))
+def _route(stack: Stack, whose: str | None) -> Route:
+    chat, auth = (_edge(stack, link, whose) for link in (CHAT, AUTH))
     return Route(chat=stack.url(chat), auth=stack.url(auth), link=chat)
 
 
-def _edge(stack: Stack, link: str, person: str | None) -> str:
-    """The person's own edge of a link where it has been made, else the one that all share."""
-    own = link.replace("client", f"client:{person}", 1)
-    if own in stack.links():
-        return own
-    return link if link in stack.links() else CHAT
+def _edge(stack: Stack, link: str, whose: str | None) -> str:
+    """The own edge of a device, else of its person, where one has been made; else the one that all share."""
+    owners = [] if whose is None else [whose, whose.partition("/")[0]]
+    own = [link.replace("client", f"client:{owner}", 1) for owner in owners]
+    return next((name for name in (*own, link) if name in stack.links()), CHAT)
 
 
 def _service(spec: StackSpec, link: str) -> str:

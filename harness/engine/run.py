@@ -16,6 +16,7 @@ from harness.core.verdicts import Verdict
 from harness.engine.act import Stage
 from harness.engine.bypass import BypassWatch
 from harness.engine.conductor import Conductor
+from harness.engine.defects import server_mutant
 from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
 from harness.engine.people import SwarmTriggers, started_swarm
@@ -83,7 +84,7 @@ class Run:
             run=do.run,
             folder=do.folder.path,
             people=self._plan.fault_people,
-            mutant=do.options.mutant,
+            mutant=server_mutant(do.options.mutant),
             key=do.key,
             keep=do.options.keep,
             seed=do.options.seed,

@@ -11,19 +11,21 @@ import time
 from collections.abc import Sequence
 
 from harness import __version__
+from harness.core.digests import canary
 from harness.core.errors import NothingSelected, UsageError
 from harness.core.ids import new_run_id
 from harness.core.plan import ScenarioPlan
 from harness.core.results import RunResult
 from harness.core.stack import StackSpec, promises_as_data
 from harness.core.verdicts import Verdict
+from harness.engine.defects import titles, with_client_defect
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.judge import judge_folder
 from harness.engine.options import RunOptions
 from harness.engine.run import Assignment, Run
 from harness.engine.stream import Listener, RunFinished, RunSkipped, RunStarted
-from harness.reference.mutants import MUTANTS
 from harness.scenario.stackfile import load_stack
+from harness.stacks.capabilities import unavailable
 
 LAUNCHERS = ("embedded",)
 PROXIES = ("embedded",)
@@ -35,7 +37,7 @@ async def run_session(plans: Sequence[ScenarioPlan], options: RunOptions, listen
     Raises ``UsageError`` for a choice that does not exist and ``NothingSelected`` when nothing is left to run.
     """
     _check(options)
-    chosen = [(plan, _stack_for(plan, options)) for plan in plans]
+    chosen = [(with_client_defect(plan, options.mutant), _stack_for(plan, options)) for plan in plans]
     playable = [(plan, spec) for plan, spec in chosen if _playable(plan, spec, listener)]
     if not playable:
         raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
@@ -71,9 +73,10 @@ class _Session:
         began = time.monotonic()
         run = new_run_id(plan.name)
         folder = RunFolder.create(self._options.out, run)
-        folder.write_facts(_facts(run, plan, spec, self._options, attempt), plan.text)
+        key = secrets.token_hex(32)
+        folder.write_facts(_facts(run, plan, spec, self._options, attempt=attempt, key=key), plan.text)
         self._listener(RunStarted(run, plan, self._options.seed, folder.path, attempt, self._options.mutant))
-        assignment = Assignment(run, plan, spec, folder, self._options, attempt, secrets.token_hex(32))
+        assignment = Assignment(run, plan, spec, folder, self._options, attempt, key)
         trouble = await Run(assignment, self._listener).play()
         result = await asyncio.to_thread(judge_folder, folder.path, trouble)
         folder.write_results(result)
@@ -100,7 +103,7 @@ def _check(options: RunOptions) -> None:
     if options.proxy is not None:
         _one_of("proxy", options.proxy, PROXIES)
     if options.mutant is not None:
-        _one_of("mutant", options.mutant, tuple(MUTANTS))
+        _one_of("mutant", options.mutant, tuple(titles()))
 
 
 def _one_of(what: str, value: str, known: Sequence[str]) -> None:
@@ -113,13 +116,22 @@ def _stack_for(plan: ScenarioPlan, options: RunOptions) -> StackSpec:
 
 
 def _playable(plan: ScenarioPlan, spec: StackSpec, listener: Listener) -> bool:
+    reasons = unsupported(plan, spec)
+    if reasons:
+        listener(RunSkipped(plan, f"unsupported: {'; '.join(reasons)}"))
+    return not reasons
+
+
+def unsupported(plan: ScenarioPlan, spec: StackSpec) -> list[str]:
+    """Return why this stack, here and now, cannot play a scenario; empty when it can."""
+    kept_from = unavailable(spec)
     missing = [need for need in plan.needs if need not in spec.capabilities]
-    if missing:
-        listener(RunSkipped(plan, f"unsupported: stack {spec.name} has no {', '.join(missing)}"))
-    return not missing
+    return [f"stack {spec.name} has no {need}" for need in missing] + [
+        kept_from[need] for need in plan.needs if need in kept_from and need not in missing
+    ]
 
 
-def _facts(run: str, plan: ScenarioPlan, spec: StackSpec, options: RunOptions, attempt: int) -> RunFacts:
+def _facts(run: str, plan: ScenarioPlan, spec: StackSpec, options: RunOptions, *, attempt: int, key: str) -> RunFacts:
     return RunFacts(
         v=1,
         run=run,
@@ -139,4 +151,7 @@ def _facts(run: str, plan: ScenarioPlan, spec: StackSpec, options: RunOptions, a
         required_checks=plan.required_checks,
         recover_within_s=plan.recover_within_s,
         replay=replay_line(plan, options),
+        client=plan.client,
+        slos=plan.slos,
+        canary=canary(bytes.fromhex(key)),
     )

@@ -50,6 +50,7 @@ class SwarmConfig:
     direct: Endpoint
     driver_options: Mapping[str, str] = field(default_factory=dict)
     client: ClientBehaviour = "outbox"
+    defects: tuple[str, ...] = ()
 
     def route(self, device: str) -> Route:
         """Return the device's own route, else its owner's, else everybody's."""
@@ -78,4 +79,5 @@ def from_json(raw: Mapping[str, Any]) -> SwarmConfig:
         endpoints=msgspec.convert(raw["endpoints"], dict[str, Route]),
         direct=msgspec.convert(raw["direct"], Endpoint),
         client=raw["client"],
+        defects=tuple(raw["defects"]),
     )
