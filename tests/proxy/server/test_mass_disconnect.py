@@ -39,7 +39,7 @@ os._exit(0)
 
 
 class _Echo:
-    """Echoes on any number of connections from one thread; the thread of each test's own server would not do."""
+    """Echoes on any number of connections from one thread."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -72,6 +72,7 @@ class _Echo:
                     sockets[sock.fileno()] = sock
                     poll.register(sock, select.EPOLLIN)
                 elif not self._echo(sockets[fd]):
+                    poll.unregister(fd)  # a process being started may hold a copy, so closing would not do it
                     sockets.pop(fd).close()
 
     @staticmethod
