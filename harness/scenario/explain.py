@@ -9,16 +9,16 @@ from harness.core.plan import (
     FaultPlan,
     GroupWorkload,
     OfflineWorkload,
-    ParamValue,
     PersonPlan,
     ScenarioPlan,
     Start,
     Workload,
 )
 from harness.core.stack import StackSpec
-from harness.faults.api import Param
 from harness.faults.registry import kinds
+from harness.scenario.params import shown_param
 from harness.scenario.scene import own_link
+from harness.scenario.slos import describe
 from harness.scenario.units import format_duration, format_rate
 
 FEW = 6
@@ -37,6 +37,8 @@ def _lines(plan: ScenarioPlan, spec: StackSpec) -> Iterator[str]:
     if missing:
         yield f"  skipped   the stack lacks {', '.join(missing)}"
     yield f"  people    {_people(plan.people)}"
+    if plan.defects:
+        yield f"  client    naive: {', '.join(plan.defects)}"
     yield f"  proxies   {', '.join(proxies(plan, spec))}"
     yield f"  timeline  {format_duration(plan.phases.total_s)} declared, plus start-up, healing and reading back"
     yield from (f"    {when:>8}  {what}" for when, what in _timeline(plan))
@@ -52,7 +54,7 @@ def proxies(plan: ScenarioPlan, spec: StackSpec, launcher: str = "embedded") -> 
 
 
 def _people(people: Sequence[PersonPlan]) -> str:
-    named = [f"{person.name} ({', '.join(person.devices)})" for person in people[:FEW]]
+    named = [f"{person.name} ({', '.join(person.devices)}{', push' * person.push})" for person in people[:FEW]]
     rest = [] if len(people) <= FEW else [f"and {len(people) - FEW} more"]
     return ", ".join([*named, *rest])
 
@@ -105,12 +107,8 @@ def _start_time(fault: FaultPlan, by_id: dict[str, FaultPlan]) -> float | None:
 
 def _params(fault: FaultPlan) -> str:
     declared = kinds()[fault.kind].params
-    shown = [f"{name} {_value(declared[name], value)}" for name, value in sorted(fault.params.items())]
+    shown = [f"{name} {shown_param(declared[name], value)}" for name, value in sorted(fault.params.items())]
     return f" ({', '.join(shown)})" if shown else ""
-
-
-def _value(param: Param, value: ParamValue) -> str:
-    return format_duration(value) if param.type == "duration" and isinstance(value, float) else str(value)
 
 
 def _start(start: Start) -> str:
@@ -161,6 +159,7 @@ def _expectations(plan: ScenarioPlan) -> Iterator[str]:
         seen = f", and cause {', '.join(fault.must_see)}" if fault.must_see else ""
         yield f"{fault.id} must cross {_operations(fault.min_exposed)}{seen}: otherwise the run proves nothing"
     yield f"messages flow again within {format_duration(plan.recover_within_s)} of healing"
+    yield from (describe(slo) for slo in plan.slos)
     yield from (f"with mutant {mutant}, {check} must fail" for mutant, check in plan.catches.items())
 
 

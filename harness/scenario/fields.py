@@ -7,7 +7,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
 
-from harness.scenario.units import DURATION_PATTERN, RATE_PATTERN, parse_duration, parse_rate, quoted
+from harness.scenario.units import (
+    DURATION_PATTERN,
+    PERCENT_PATTERN,
+    RATE_PATTERN,
+    parse_duration,
+    parse_percent,
+    parse_rate,
+    quoted,
+)
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,62}$"
 
@@ -55,6 +63,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Moment = Annotated[float, BeforeValidator(parse_duration), _text(DURATION_PATTERN, "0s", "4s")]
 Duration = Annotated[float, BeforeValidator(_longer_than_nothing), _text(DURATION_PATTERN, "250ms", "2s")]
 Rate = Annotated[float, BeforeValidator(_more_than_never), _text(RATE_PATTERN, "5/s", "30/m")]
+Share = Annotated[float, BeforeValidator(parse_percent), _text(PERCENT_PATTERN, "99%", "0.5%")]
 Window = Annotated[
     float,
     BeforeValidator(_duration_or_forever),

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from harness.core.plan import Transport
 from harness.scenario.fields import AxisValue, Count, Duration, Moment, Name, Rate, Section
-from harness.scenario.units import format_duration
+from harness.scenario.slos import SloModel
 
-DEFAULT_RECOVER_WITHIN_S = 10.0
 MAX_CROWD = 1000
 
 
@@ -22,6 +22,7 @@ class PersonModel(Section):
     count: Annotated[int, Field(ge=1, le=MAX_CROWD)] | None = Field(
         default=None, description="how many people the crowd has"
     )
+    push: bool = Field(default=False, description="whether the devices register for notifications")
 
     @model_validator(mode="after")
     def _different_devices(self) -> Self:
@@ -37,6 +38,33 @@ class DirectModel(Section):
     from_: str = Field(alias="from", description="who writes")
     to: str = Field(description="who gets the messages")
     rate: Rate = Field(description="messages per second, minute or hour")
+    over: Transport = Field(default="websocket", description="how each message is sent")
+
+
+class MemberModel(Section):
+    """Somebody who joins or leaves a group; times count from the start of inject."""
+
+    at: Moment
+    person: str
+
+
+class BlockModel(Section):
+    """Somebody who wants no more messages of somebody else; times count from the start of inject."""
+
+    at: Moment
+    by: str = Field(description="who blocks")
+    of: str = Field(description="who is blocked")
+
+
+class GroupModel(Section):
+    """Several people share a conversation, in which they write in turn by chance."""
+
+    kind: Literal["group"]
+    members: list[str] = Field(min_length=1, description="who is in it from the start; a crowd's name stands for all")
+    rate: Rate = Field(description="messages of all together per second, minute or hour")
+    joins: list[MemberModel] = Field(default=[], description="who comes in later")
+    leaves: list[MemberModel] = Field(default=[], description="who goes")
+    blocks: list[BlockModel] = Field(default=[], description="who blocks whom, in every conversation")
 
 
 class OfflineModel(Section):
@@ -48,7 +76,7 @@ class OfflineModel(Section):
     for_: Duration = Field(alias="for", description="how long it stays away")
 
 
-WorkloadModel = Annotated[DirectModel | OfflineModel, Field(discriminator="kind")]
+WorkloadModel = Annotated[DirectModel | GroupModel | OfflineModel, Field(discriminator="kind")]
 
 
 class PhasesModel(Section):
@@ -92,6 +120,9 @@ class FaultModel(Section):
     kind: str
     link: str | None = Field(default=None, description='a link of the stack, in quotes: "client:alice->chat"')
     service: str | None = Field(default=None, description="a service of the stack")
+    person: str | None = Field(default=None, description="one of the people")
+    device: str | None = Field(default=None, description="PERSON/DEVICE")
+    provider: str | None = Field(default=None, description="a provider of the stack, by its name there")
     start: StartModel
     for_: Duration | None = Field(default=None, alias="for", description="how long; without it until heal")
 
@@ -101,16 +132,6 @@ class ExpectFaultModel(Section):
 
     min_exposed: Count = Field(default=1, description="operations in flight across the fault, at least")
     must_see: list[str] = Field(default=[], description="events that must be seen while or after the fault holds")
-
-
-class SloModel(Section):
-    """Limits on how well the service copes."""
-
-    recover_within: Duration = Field(
-        default=DEFAULT_RECOVER_WITHIN_S,
-        description="from healing until messages flow as before",
-        json_schema_extra={"default": format_duration(DEFAULT_RECOVER_WITHIN_S)},
-    )
 
 
 class ExpectModel(Section):
@@ -137,7 +158,10 @@ class ScenarioModel(Section):
         default={}, description='axes: the scenario runs once for each combination; used as "${matrix.AXIS}"'
     )
     people: dict[Name, PersonModel] = Field(json_schema_extra={"minProperties": 1}, description="who chats")
-    client: Literal["outbox"] = Field(default="outbox", description="who retries: a correct outbox")
+    client: Literal["outbox", "naive"] = Field(
+        default="outbox", description="who retries: a correct outbox, or one with the defects that are listed"
+    )
+    defects: list[str] = Field(default=[], description="what a naive client does wrong")
     workload: list[WorkloadModel] = Field(json_schema_extra={"minItems": 1}, description="what they do")
     phases: PhasesModel
     faults: dict[Name, FaultModel] = Field(default={})

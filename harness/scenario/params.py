@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.core.plan import ParamValue
 from harness.faults.api import FaultKind, Param
 from harness.scenario.diagnostics import did_you_mean
 from harness.scenario.mistakes import Mistake
-from harness.scenario.units import format_duration, parse_duration, parse_percent, parse_size, quoted
+from harness.scenario.units import (
+    format_duration,
+    format_percent,
+    format_rate,
+    format_size,
+    parse_duration,
+    parse_offset,
+    parse_percent,
+    parse_rate,
+    parse_size,
+    quoted,
+)
 from harness.scenario.yaml12 import Path
 
 
@@ -22,7 +33,7 @@ class Params:
 
 
 def read_params(kind: FaultKind, given: Mapping[str, object], path: Path, other_keys: frozenset[str]) -> Params:
-    """Read a fault's further keys; ``other_keys`` are those every fault has, for a near miss of one of them."""
+    """Read a fault's further keys; ``other_keys`` are those it may have besides, for a near miss of one of them."""
     values: dict[str, ParamValue] = {
         name: param.default for name, param in kind.params.items() if param.default is not None
     }
@@ -40,24 +51,43 @@ def read_param(param: Param, value: object) -> ParamValue:
     """Return one parameter as a plan carries it; raises ``ValueError`` with a sentence."""
     found = _typed(param, value)
     if param.minimum is not None and isinstance(found, int | float) and found < param.minimum:
-        least = format_duration(param.minimum) if param.type == "duration" else f"{param.minimum:g}"
-        raise ValueError(f"{quoted(value)} is too small: at least {least}")
+        raise ValueError(f"{quoted(value)} is too small: at least {shown_param(param, param.minimum)}")
     if param.choices and found not in param.choices:
         suggestion = did_you_mean(str(found), param.choices)
         raise ValueError(f"{quoted(value)} is not one of {', '.join(param.choices)}; {suggestion}")
     return found
 
 
+def shown_param(param: Param, value: ParamValue) -> str:
+    """Return a parameter of a plan as a file would have it."""
+    if param.type == "size" and isinstance(value, int | float):
+        return format_size(int(value))
+    known = _SHOWN.get(param.type)
+    return known(value) if known is not None and isinstance(value, int | float) else f"{value}"
+
+
+_SHOWN: Mapping[str, Callable[[float], str]] = {
+    "duration": format_duration,
+    "offset": format_duration,
+    "rate": format_rate,
+    "share": format_percent,
+}
+_READ: Mapping[str, Callable[[object], float]] = {
+    "duration": parse_duration,
+    "offset": parse_offset,
+    "rate": parse_rate,
+    "size": parse_size,
+    "share": parse_percent,
+}
+
+
 def _typed(param: Param, value: object) -> ParamValue:
-    if param.type == "duration":
-        return parse_duration(value)
-    if param.type == "size":
-        return parse_size(value)
-    if param.type == "share":
-        return parse_percent(value)
-    if param.type == "integer" and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if param.type == "text" and isinstance(value, str):
+    if (read := _READ.get(param.type)) is not None:
+        return read(value)
+    if param.type == "integer":
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    elif isinstance(value, str):
         return value
     raise ValueError(f"{quoted(value)} is not a {'whole number' if param.type == 'integer' else 'text'}")
 

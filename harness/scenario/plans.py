@@ -14,11 +14,21 @@ from harness.core.plan import (
     Start,
     Workload,
 )
+from harness.scenario.groups import make_group
 from harness.scenario.matrix import Scalar, shown
-from harness.scenario.model import DirectModel, ExpectFaultModel, FaultModel, OfflineModel, ScenarioModel, StartModel
+from harness.scenario.model import (
+    DirectModel,
+    ExpectFaultModel,
+    FaultModel,
+    GroupModel,
+    OfflineModel,
+    PersonModel,
+    ScenarioModel,
+    StartModel,
+)
 from harness.scenario.params import read_params
-from harness.scenario.references import FAULT_KEYS
 from harness.scenario.scene import Scene
+from harness.scenario.targets import given_params, target_of
 
 
 def make_plan(
@@ -33,35 +43,51 @@ def make_plan(
         line=line,
         stack=stack,
         people=tuple(scene.people.values()),
-        workloads=tuple(_workload(item) for item in model.workload),
+        workloads=tuple(_workload(item, model.people) for item in model.workload),
         phases=PhasePlan(model.phases.baseline, model.phases.observe, model.phases.quiet),
         faults=tuple(_fault(scene, name, fault) for name, fault in model.faults.items()),
         required_checks=tuple(model.expect.checks),
         catches=dict(model.expect.catches),
         client=model.client,
+        defects=tuple(model.defects),
         tags=tuple(model.tags),
-        needs=tuple(model.needs),
+        needs=_needs(scene),
         matrix={axis: shown(value) for axis, value in entry.items()},
         recover_within_s=model.expect.slo.recover_within,
+        slos=model.expect.slo.plans(),
         text=text,
     )
 
 
-def _workload(item: DirectModel | OfflineModel) -> Workload:
+def _needs(scene: Scene) -> tuple[str, ...]:
+    """What the file says that it needs, and what its faults and workloads cannot do without."""
+    kinds = [scene.vocabulary.kinds[fault.kind] for fault in scene.model.faults.values()]
+    needs = [*scene.model.needs, *(need for kind in kinds for need in kind.needs)]
+    if any(isinstance(item, GroupModel) for item in scene.model.workload):
+        needs.append("groups")
+    if any(person.push for person in scene.people.values()):
+        needs.append("push")
+    return tuple(dict.fromkeys(needs))
+
+
+def _workload(item: DirectModel | GroupModel | OfflineModel, people: Mapping[str, PersonModel]) -> Workload:
     if isinstance(item, DirectModel):
-        return DirectWorkload(item.from_, item.to, item.rate)
+        return DirectWorkload(item.from_, item.to, item.rate, item.over)
+    if isinstance(item, GroupModel):
+        return make_group(item, people)
     return OfflineWorkload(item.device, item.at, item.for_)
 
 
 def _fault(scene: Scene, name: str, fault: FaultModel) -> FaultPlan:
     expected = _expected(scene.model, name)
+    kind = scene.vocabulary.kinds[fault.kind]
     return FaultPlan(
         id=name,
         kind=fault.kind,
-        target=fault.link or fault.service or "",
+        target=target_of(kind, fault, scene.stack) or "",
         start=_start(fault.start),
         for_s=fault.for_,
-        params=read_params(scene.vocabulary.kinds[fault.kind], fault.model_extra or {}, (), FAULT_KEYS).values,
+        params=read_params(kind, given_params(kind, fault), (), frozenset()).values,
         min_exposed=expected.min_exposed,
         must_see=tuple(expected.must_see),
     )

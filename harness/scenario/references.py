@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from harness.faults.api import FaultKind
+from harness.scenario.groups import check_group
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import DirectModel, FaultModel
-from harness.scenario.params import read_params
-from harness.scenario.scene import Scene, unknown
+from harness.scenario.model import DirectModel, FaultModel, GroupModel
+from harness.scenario.scene import Scene, names_of, unknown
+from harness.scenario.targets import check_fault
 from harness.scenario.units import quoted
 from harness.scenario.yaml12 import Path
-
-FAULT_KEYS = frozenset(field.alias or name for name, field in FaultModel.model_fields.items())
 
 
 def check_references(scene: Scene) -> Iterator[Mistake]:
     """Yield every mention of something that does not exist, and every fault that does not fit its target."""
     yield from _people(scene)
+    yield from _client(scene)
     yield from _workload(scene)
     for name, fault in scene.model.faults.items():
         yield from _fault(scene, fault, ("faults", name))
@@ -27,10 +26,21 @@ def check_references(scene: Scene) -> Iterator[Mistake]:
 def _people(scene: Scene) -> Iterator[Mistake]:
     people = scene.model.people
     for crowd, person in people.items():
-        members = {f"{crowd}-{number}" for number in range(1, (person.count or 0) + 1)}
-        for name in sorted(members & set(people)):
+        of_crowd = set() if person.count is None else set(names_of(crowd, person))
+        for name in sorted(of_crowd & set(people)):
             text = f"{quoted(name)} is also the name of one of the crowd '{crowd}'"
             yield Mistake(("people", name), "duplicate-name", text, on_key=True)
+
+
+def _client(scene: Scene) -> Iterator[Mistake]:
+    """A correct client has no defects, and a naive one without any would be a correct one."""
+    defects = scene.model.defects
+    yield from _all_known("defect", defects, ("defects",), scene.vocabulary.defects)
+    if scene.model.client == "naive" and not defects:
+        text = "a naive client is a correct one with 'defects'; none is listed"
+        yield Mistake(("client",), "bad-value", text, f"known: {', '.join(sorted(scene.vocabulary.defects))}")
+    if scene.model.client != "naive" and defects:
+        yield Mistake(("defects",), "bad-value", "only a naive client has defects", "write 'client: naive'")
 
 
 def _workload(scene: Scene) -> Iterator[Mistake]:
@@ -40,37 +50,15 @@ def _workload(scene: Scene) -> Iterator[Mistake]:
             yield from _given(scene.person(item.from_, (*path, "from")), scene.person(item.to, (*path, "to")))
             if item.from_ == item.to:
                 yield Mistake((*path, "to"), "bad-value", f"{quoted(item.to)} writes to nobody else")
+        elif isinstance(item, GroupModel):
+            yield from check_group(scene, item, path)
         else:
             yield from _given(scene.device(item.device, (*path, "device")))
 
 
 def _fault(scene: Scene, fault: FaultModel, path: Path) -> Iterator[Mistake]:
-    kind = scene.vocabulary.kinds.get(fault.kind)
-    if kind is None:
-        yield unknown("fault kind", fault.kind, (*path, "kind"), scene.vocabulary.kinds)
-    else:
-        yield from _kind_fits(kind, fault, path)
-    if fault.link is not None:
-        yield from _given(scene.link(fault.link, (*path, "link")))
-    if fault.service is not None and scene.stack is not None and fault.service not in scene.stack.services:
-        yield unknown("service", fault.service, (*path, "service"), scene.stack.services)
+    yield from check_fault(scene, fault, path)
     yield from _start(scene, fault, (*path, "start"))
-
-
-def _kind_fits(kind: FaultKind, fault: FaultModel, path: Path) -> Iterator[Mistake]:
-    other = "service" if kind.targets == "link" else "link"
-    if getattr(fault, kind.targets) is None:
-        yield Mistake(
-            (*path, kind.targets), "missing-key", f"{kind.kind} acts on a {kind.targets}: '{kind.targets}' is missing"
-        )
-    if getattr(fault, other) is not None:
-        text = f"{kind.kind} acts on a {kind.targets}, not on a {other}"
-        yield Mistake((*path, other), "unknown-key", text, on_key=True)
-    if kind.duration == "none" and fault.for_ is not None:
-        instead = "restart_after" if "restart_after" in kind.params else ""
-        hint = f"did you mean '{instead}'?" if instead else ""
-        yield Mistake((*path, "for"), "unknown-key", f"{kind.kind} ends by itself: it has no 'for'", hint, on_key=True)
-    yield from read_params(kind, fault.model_extra or {}, path, FAULT_KEYS).mistakes
 
 
 def _start(scene: Scene, fault: FaultModel, path: Path) -> Iterator[Mistake]:
@@ -92,8 +80,8 @@ def _expect(scene: Scene) -> Iterator[Mistake]:
         yield from _all_known("event", fault.must_see, (*path, "must_see"), words.events)
     for mutant, check in expect.catches.items():
         path = ("expect", "catches", mutant)
-        if mutant not in words.mutants:
-            yield unknown("mutant", mutant, path, words.mutants, on_key=True)
+        if mutant not in (mutants := {*words.mutants, *words.defects}):
+            yield unknown("mutant", mutant, path, mutants, on_key=True)
         if check not in words.checks:
             yield unknown("check", check, path, words.checks)
 

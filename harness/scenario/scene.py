@@ -57,7 +57,10 @@ class Scene:
         return unknown("device", name, path, known.device_ids)
 
     def link(self, name: str, path: Path) -> Mistake | None:
-        """Return what is wrong with a mention of a link, ``client->chat`` or one person's ``client:alice->chat``."""
+        """Return what is wrong with a mention of a link.
+
+        That is ``client->chat``, one person's ``client:alice->chat`` or one device's ``client:alice/phone->chat``.
+        """
         if self.stack is None:
             return None
         source, arrow, service = name.partition("->")
@@ -70,7 +73,7 @@ class Scene:
         if not self.stack.links[base].per_person:
             text = f"the stack has one {quoted(base)} for everybody, none for a single person"
             return Mistake(path, "unknown-name", text, f"write '{base}'")
-        return self.person(person, path)
+        return self.device(person, path) if "/" in person else self.person(person, path)
 
     def links(self) -> list[str]:
         """Names of the stack's links, each person's own edges included."""
@@ -106,6 +109,10 @@ def expand_people(people: Mapping[str, PersonModel]) -> dict[str, PersonPlan]:
     """Return everybody by name: a crowd of N becomes N people."""
     found = {}
     for name, person in people.items():
-        names = [name] if person.count is None else [f"{name}-{number}" for number in range(1, person.count + 1)]
-        found.update({one: PersonPlan(one, tuple(person.devices)) for one in names})
+        found.update({one: PersonPlan(one, tuple(person.devices), person.push) for one in names_of(name, person)})
     return found
+
+
+def names_of(name: str, person: PersonModel) -> list[str]:
+    """Return the people that one entry of ``people`` stands for."""
+    return [name] if person.count is None else [f"{name}-{number}" for number in range(1, person.count + 1)]

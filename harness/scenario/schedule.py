@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from harness.scenario.groups import members
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import DirectModel, FaultModel, OfflineModel, StartModel
+from harness.scenario.model import DirectModel, FaultModel, GroupModel, OfflineModel, StartModel
 from harness.scenario.scene import Scene
 from harness.scenario.units import format_duration, quoted
 from harness.scenario.yaml12 import Path
@@ -30,6 +31,8 @@ def check_schedule(scene: Scene) -> Iterator[Mistake]:
     for index, item in zip(scene.workload_at, scene.model.workload, strict=True):
         if isinstance(item, OfflineModel):
             yield from _absence(item, observe, ("workload", index))
+        elif isinstance(item, GroupModel):
+            yield from _changes(item, observe, ("workload", index))
 
 
 def start_time(name: str, faults: Mapping[str, FaultModel]) -> float | None:
@@ -72,6 +75,12 @@ def _absence(item: OfflineModel, observe: float, path: Path) -> Iterator[Mistake
         yield _too_long(item.at + item.for_, observe, (*path, "for"))
 
 
+def _changes(item: GroupModel, observe: float, path: Path) -> Iterator[Mistake]:
+    for which in ("joins", "leaves", "blocks"):
+        late = [index for index, one in enumerate(getattr(item, which)) if one.at >= observe]
+        yield from (_too_late(observe, (*path, which, index, "at")) for index in late)
+
+
 def _reachable(scene: Scene, start: StartModel, path: Path) -> Iterator[Mistake]:
     """An undisturbed run must have enough sends for the nth of them to come while the run observes."""
     if start.after not in _ONE_PER_SEND or len(scene.workload_at) != len(scene.model.workload) or scene.doubtful:
@@ -90,4 +99,7 @@ def rates(scene: Scene) -> dict[str, float]:
     for item in scene.model.workload:
         if isinstance(item, DirectModel):
             found[item.from_] = found.get(item.from_, 0.0) + item.rate
+        elif isinstance(item, GroupModel):
+            inside = members(item, scene.model.people)
+            found.update({name: found.get(name, 0.0) + item.rate / len(inside) for name in inside})
     return found

@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.faults.api import FaultKind, Param
 from harness.scenario.model import ScenarioModel
-from harness.scenario.references import FAULT_KEYS
-from harness.scenario.units import DURATION_PATTERN, PERCENT_PATTERN, SIZE_PATTERN
+from harness.scenario.targets import NAMED, known_keys
+from harness.scenario.units import DURATION_PATTERN, OFFSET_PATTERN, PERCENT_PATTERN, RATE_PATTERN, SIZE_PATTERN
 from harness.scenario.vocabulary import Vocabulary, installed
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -16,10 +16,13 @@ PLACEHOLDER_PATTERN = r"\$\{[^{}]+\}"
 
 _TYPES: dict[str, dict[str, Any]] = {
     "duration": {"type": "string", "pattern": DURATION_PATTERN},
+    "offset": {"type": "string", "pattern": OFFSET_PATTERN},
+    "rate": {"type": "string", "pattern": RATE_PATTERN},
     "size": {"type": "string", "pattern": SIZE_PATTERN},
     "share": {"type": "string", "pattern": PERCENT_PATTERN},
     "integer": {"type": "integer"},
     "text": {"type": "string"},
+    "device": {"type": "string", "pattern": "^[^/]+/[^/]+$"},
 }
 
 
@@ -31,9 +34,10 @@ def json_schema(vocabulary: Vocabulary | None = None) -> dict[str, Any]:
     definitions["FaultModel"] |= _fault(definitions["FaultModel"], words)
     definitions["StartModel"]["properties"]["after"] = _enum(words.events, definitions["StartModel"], "after")
     definitions["ExpectFaultModel"]["properties"]["must_see"]["items"] = {"enum": sorted(words.events)}
+    schema["properties"]["defects"]["items"] = {"enum": sorted(words.defects)}
     expect = definitions["ExpectModel"]["properties"]
     expect["checks"]["items"] = {"enum": sorted(words.checks)}
-    expect["catches"]["propertyNames"] = {"enum": sorted(words.mutants)}
+    expect["catches"]["propertyNames"] = {"enum": sorted({*words.mutants, *words.defects})}
     expect["catches"]["additionalProperties"] = {"enum": sorted(words.checks)}
     return {"$schema": DIALECT, "title": "chat-chaos scenario", **_or_placeholder(_untitled(schema))}
 
@@ -52,9 +56,8 @@ def _fault(definition: dict[str, Any], words: Vocabulary) -> dict[str, Any]:
 
 def _of_kind(kind: FaultKind) -> dict[str, Any]:
     own = {name: _param(param) for name, param in kind.params.items()}
-    not_here = {"service" if kind.targets == "link" else "link"} | ({"for"} if kind.duration == "none" else set())
-    shared: dict[str, Any] = dict.fromkeys(sorted(FAULT_KEYS - not_here), True)
-    required = [kind.targets, *(name for name, param in kind.params.items() if param.required)]
+    shared: dict[str, Any] = dict.fromkeys(sorted(known_keys(kind)), True)
+    required = [*({kind.targets} & NAMED), *(name for name, param in kind.params.items() if param.required)]
     return {
         "if": {"properties": {"kind": {"const": kind.kind}}, "required": ["kind"]},
         "then": {"properties": shared | own, "required": required, "additionalProperties": False},

@@ -56,6 +56,7 @@ _SIZE = _Quantity(
 _PERCENT = _Quantity("a percentage", {"%": 0.01}, "a number and %", "5% or 100%")
 
 DURATION_PATTERN = _DURATION.pattern
+OFFSET_PATTERN = _DURATION.pattern.replace("^", "^[+-]?", 1)
 RATE_PATTERN = _RATE.pattern
 SIZE_PATTERN = _SIZE.pattern
 PERCENT_PATTERN = _PERCENT.pattern
@@ -108,6 +109,18 @@ def format_rate(per_second: float) -> str:
     """Return a rate as a file would have it, in the unit that needs the fewest digits."""
     texts = [f"{_plain(per_second * seconds)}/{unit}" for unit, seconds in (("s", 1), ("m", 60), ("h", 3600))]
     return min(texts, key=len)
+
+
+def format_percent(share: float) -> str:
+    """Return a share as a file would have it."""
+    return f"{_plain(share * 100)}%"
+
+
+def format_size(count: int) -> str:
+    """Return a number of bytes in the largest unit that divides it."""
+    units = ("GiB", "MiB", "KiB")
+    unit = next((one for one in units if count and count % _SIZE.factors[one] == 0), "B")
+    return f"{count // int(_SIZE.factors[unit])}{unit}"
 
 
 def quoted(value: object) -> str:

@@ -12,11 +12,12 @@ from harness.faults.api import FaultKind
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Fault kinds, checks, mutants and events that exist here."""
+    """Fault kinds, checks, mutants, defects of clients and events that exist here."""
 
     kinds: Mapping[str, FaultKind]
     checks: Collection[str]
     mutants: Collection[str]
+    defects: Collection[str] = ()
     events: Collection[str] = EVENT_NAMES
 
 

@@ -1,14 +1,18 @@
-"""The fullest examples of the file formats: what is not there yet is said key by key, and nothing else is wrong."""
+"""The fullest examples of the file formats: every key of them is understood."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.scenario.diagnostics import BadFile
+from harness.core.plan import GroupWorkload, PersonPlan, ScenarioPlan, SloPlan
+from harness.core.stack import StackSpec
+from harness.scenario.explain import explain
 from harness.scenario.stackfile import load_stack
+from harness.scenario.vocabulary import installed
 
 SCENARIO = """\
 # yaml-language-server: $schema=chat-chaos.schema.json
@@ -80,36 +84,48 @@ control: direct
 """
 
 
-def test_the_full_scenario(load: Callable[[str], object]) -> None:
-    """Kinds, checks and keys that are not there yet are named one by one, each at its place."""
-    with pytest.raises(BadFile) as caught:
-        load(SCENARIO)
-    assert [(item.line, item.text) for item in caught.value.diagnostics] == [
-        (11, "unknown key 'push' in people.bob"),
-        (16, "unknown kind 'group'"),
-        (23, "no fault kind is called 'clock.device'"),
-        (24, "no fault kind is called 'clock.server'"),
-        (25, "no fault kind is called 'token.expire'"),
-        (26, "no fault kind is called 'rate_limit.lower'"),
-        (27, "no fault kind is called 'push.reject'"),
-        (29, "no check is called 'push_token_dropped'"),
-        (31, "unknown key 'online_delivery_p95' in expect.slo"),
+@pytest.fixture
+def full_stack(tmp_path: Path) -> StackSpec:
+    """The stack of the example."""
+    (tmp_path / "full.yaml").write_text(STACK)
+    return load_stack(str(tmp_path / "full.yaml"))
+
+
+def test_the_full_scenario(load: Callable[..., list[ScenarioPlan]], full_stack: StackSpec) -> None:
+    """Every key of the example is understood, for each entry of its matrix."""
+    vocabulary = replace(installed(), checks={*installed().checks, "push_token_dropped"})
+    short, long = load(SCENARIO, stack=full_stack, vocabulary=vocabulary)
+    assert (short.faults[0].for_s, long.faults[0].for_s) == (1.0, 5.0)
+    assert short.needs == ("groups", "refresh_token", "rate_limit", "push", "server_clock")
+    assert short.workloads[1] == GroupWorkload(("alice", "bob", *(f"crowd-{number}" for number in range(1, 7))), 2.0)
+    assert short.people[1] == PersonPlan("bob", push=True)
+    assert short.slos == (SloPlan("online_delivery_p95", 2.0, 200),)
+    assert [(fault.id, fault.target, fault.params) for fault in short.faults[3:]] == [
+        ("phone-late", "alice/phone", {"offset": -300.0}),
+        ("jump", "chat", {"offset": 3600.0}),
+        ("expired", "alice", {}),
+        ("tight", "chat", {"scope": "user", "limit": 2.0}),
+        ("gone", "push", {"answer": "unregistered", "device": "bob/phone", "share": 1.0}),
     ]
 
 
-def test_the_full_stack(tmp_path: Path) -> None:
+def test_the_full_stack(full_stack: StackSpec) -> None:
     """Every section of the example is understood."""
-    (tmp_path / "full.yaml").write_text(STACK)
-    spec = load_stack(str(tmp_path / "full.yaml"))
-    assert spec.services["chat"].clock == "faketime"
-    assert spec.links["chat->push"].service == "push"
-    assert (spec.providers, spec.control) == ({"push": "unipush"}, "direct")
+    assert full_stack.services["chat"].clock == "faketime"
+    assert full_stack.links["chat->push"].service == "push"
+    assert (full_stack.providers, full_stack.control) == ({"push": "unipush"}, "direct")
 
 
-def test_what_is_left_of_the_full_scenario_runs(load: Callable[[str], list[object]]) -> None:
-    """Without the lines that are refused, the example is a scenario of two runs."""
-    refused = ("phone-late:", "jump:", "expired:", "tight:", "gone:", "kind: group")
-    lines = [line for line in SCENARIO.splitlines() if not any(word in line for word in refused)]
-    text = "\n".join(lines).replace(", push: true", "").replace(", push_token_dropped", "")
-    plans = load(text.replace(", online_delivery_p95: {max: 2s, samples: 200}", ""))
-    assert len(plans) == 2
+def test_the_example_reads_well(load: Callable[..., list[ScenarioPlan]], full_stack: StackSpec) -> None:
+    """Signed offsets, rates and shares come out in the words of the file."""
+    vocabulary = replace(installed(), checks={*installed().checks, "push_token_dropped"})
+    text = explain(load(SCENARIO, stack=full_stack, vocabulary=vocabulary)[0], full_stack)
+    for words in (
+        "alice (phone, laptop), bob (phone, push), crowd-1 (phone)",
+        "alice, bob, crowd-1, crowd-2, crowd-3, crowd-4 and 2 more write to their group at 2/s together",
+        "clock.device on alice/phone (offset -5m), until heal",
+        "rate_limit.lower on chat (limit 2/s, scope user), for 4s, until 10s",
+        "push.reject on push (answer unregistered, device bob/phone, share 100%), together with cut, until heal",
+        "online_delivery_p95 at most 2s over at least 200 samples",
+    ):
+        assert words in text

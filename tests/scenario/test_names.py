@@ -29,12 +29,12 @@ bad.chaos.yaml:8:37: error[unknown-name]: no person is called 'bop'
     ),
     (
         "kind: direct",
-        "kind: group",
+        "kind: grip",
         """
-bad.chaos.yaml:8:12: error[unknown-name]: unknown kind 'group'
-      - {kind: group, from: alice, to: bob, rate: 5/s}
+bad.chaos.yaml:8:12: error[unknown-name]: unknown kind 'grip'
+      - {kind: grip, from: alice, to: bob, rate: 5/s}
                ^
-  known: direct, offline
+  did you mean 'group'?
 """,
     ),
     (

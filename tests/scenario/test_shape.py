@@ -161,11 +161,12 @@ bad.chaos.yaml:6:7: error[wrong-type]: expected a mapping, not nothing
     ),
     (
         "faults:",
-        "client: naive\nfaults:",
+        "client: outbx\nfaults:",
         """
-bad.chaos.yaml:10:9: error[bad-value]: 'naive' is not possible here: write 'outbox'
-    client: naive
+bad.chaos.yaml:10:9: error[bad-value]: 'outbx' is not possible here: write 'outbox' or 'naive'
+    client: outbx
             ^
+  did you mean 'outbox'?
 """,
     ),
     (
@@ -175,7 +176,7 @@ bad.chaos.yaml:10:9: error[bad-value]: 'naive' is not possible here: write 'outb
 bad.chaos.yaml:11:83: error[unknown-key]: network.down has no 'latency'
       cut: {kind: network.down, link: "client:alice->chat", start: {at: 1s}, for: 1s, latency: 3s}
                                                                                       ^
-  known: for, kind, link, service, start
+  known: for, kind, link, start
 """,
     ),
     (
