@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint docs bench-proxy bench-recorder clean
+.PHONY: help demo test lint docs soak bench-proxy bench-recorder clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ lint: $(READY) ## style and types
 
 docs: $(READY) ## write the reference pages anew from the registries
 	$(BIN)/python -m harness.cli.reference_pages docs
+
+soak: $(READY) ## 200 runs of the catalogue on a busy machine: no false alarm
+	$(BIN)/python benchmarks/soak.py
 
 bench-proxy: $(READY) ## throughput and latency through the proxies
 	$(BIN)/python benchmarks/bench_proxy.py
