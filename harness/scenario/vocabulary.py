@@ -26,7 +26,8 @@ def installed() -> Vocabulary:
     """Return what this installation and its plugins offer."""
     # Late, because a registry loads every family and what other packages add.
     from harness.checks.catalogue import checks  # noqa: PLC0415 - see above
+    from harness.drivers.defects import DEFECTS  # noqa: PLC0415 - see above
     from harness.faults.registry import kinds  # noqa: PLC0415 - see above
     from harness.reference.mutants import MUTANTS  # noqa: PLC0415 - see above
 
-    return Vocabulary(kinds=kinds(), checks=tuple(checks()), mutants=tuple(MUTANTS))
+    return Vocabulary(kinds=kinds(), checks=tuple(checks()), mutants=tuple(MUTANTS), defects=tuple(DEFECTS))
