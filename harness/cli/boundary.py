@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NoReturn, ParamSpec
 
 from harness import __version__
-from harness.core.errors import ChatChaosError
+from harness.core.errors import ChatChaosError, cause_of
 from harness.core.verdicts import EXIT_HARNESS_DEFECT, EXIT_INTERRUPTED
 
 # What a shell reports for a program that its reader left: 128 + SIGPIPE.
@@ -47,19 +47,11 @@ def exit_code_of(call: Callable[[], int]) -> int:
         _tell("interrupted")
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last line of defence: a defect of ours must not look like a verdict
-        return _told(_cause(error))
+        return _told(cause_of(error))
     return code
 
 
-def _cause(error: Exception) -> Exception:
-    """Return what a group of failed tasks is about: what the user can mend, else its first error."""
-    if not isinstance(error, ExceptionGroup):
-        return error
-    causes = [_cause(inner) for inner in error.exceptions]
-    return next((cause for cause in causes if isinstance(cause, ChatChaosError)), causes[0])
-
-
-def _told(error: Exception) -> int:
+def _told(error: BaseException) -> int:
     if isinstance(error, ChatChaosError):
         _tell(str(error))
         return error.exit_code
@@ -77,7 +69,7 @@ def _tell(sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - stderr is where a person looks
 
 
-def _write_traceback(error: Exception) -> str:
+def _write_traceback(error: BaseException) -> str:
     about = f"chat-chaos {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n"
     story = "".join(traceback.format_exception(error))
     with tempfile.NamedTemporaryFile("w", prefix="chat-chaos-defect-", suffix=".txt", delete=False) as file:

@@ -54,8 +54,8 @@ def check(
 
 def _judge(recorded: list[Path], stack: str) -> list[Judged]:
     """Judge each run folder by what it was run with, and all bare events together by the stack's promises."""
-    from harness.cli.lives import life_of
     from harness.engine.judge import judge_events, judge_folder
+    from harness.report.lives import life_of
     from harness.report.places import near
     from harness.report.text import Judged
     from harness.scenario.stackfile import load_stack

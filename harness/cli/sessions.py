@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from harness.cli.boundary import Interrupted
-from harness.cli.lives import life_of
 from harness.cli.options import Choices, parameters
 from harness.core.plan import ScenarioPlan
 from harness.core.results import RunResult
@@ -22,6 +21,7 @@ from harness.engine.options import RunOptions
 from harness.engine.session import run_session
 from harness.engine.stream import Listener, RunFinished, RunStarted, StreamItem
 from harness.report.console import Console, progress_for
+from harness.report.lives import life_of
 from harness.report.places import near
 from harness.report.text import Detail
 

@@ -25,6 +25,14 @@ class ChatChaosError(Exception):
         return f"{self.what}\n  {self.hint}" if self.hint else self.what
 
 
+def cause_of(error: BaseException) -> BaseException:
+    """Return what a group of failed tasks is about: what the user can mend, else its first error."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [cause_of(inner) for inner in error.exceptions]
+    return next((cause for cause in causes if isinstance(cause, ChatChaosError)), causes[0])
+
+
 class UsageError(ChatChaosError):
     """The command line or a file is wrong: correct what the message names and run again."""
 

@@ -6,10 +6,10 @@ import secrets
 import time
 
 
-def new_run_id(scenario: str) -> str:
-    """Return a sortable, readable, unique id for one execution of a scenario."""
+def new_run_id(scenario: str, worker: str = "") -> str:
+    """Return a sortable, readable, unique id for one execution of a scenario, with the worker that executes it."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    return f"{stamp}-{scenario}-{secrets.token_hex(3)}"
+    return "-".join(part for part in (stamp, scenario, worker, secrets.token_hex(3)) if part)
 
 
 def writer_id(role: str, pid: int, start_ns: int) -> str:

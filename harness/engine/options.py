@@ -13,7 +13,8 @@ class RunOptions:
     """Choices that hold for every run of one command.
 
     ``stack`` overrides the scenarios' own; ``parameters`` are ``--set KEY=VALUE``; ``keep`` leaves the stack's data
-    in the run folder; ``jobs`` runs go side by side; ``reruns`` is how often an inconclusive run is repeated.
+    in the run folder; ``jobs`` runs go side by side; ``reruns`` is how often an inconclusive run is repeated;
+    ``worker`` is the process that shares the work with others, as run ids name it.
     """
 
     seed: int
@@ -27,3 +28,4 @@ class RunOptions:
     fail_fast: bool = False
     keep: bool = False
     reruns: int = 2
+    worker: str = ""

@@ -36,7 +36,7 @@ async def run_session(plans: Sequence[ScenarioPlan], options: RunOptions, listen
 
     Raises ``UsageError`` for a choice that does not exist and ``NothingSelected`` when nothing is left to run.
     """
-    _check(options)
+    check_choices(options)
     chosen = [(with_client_defect(plan, options.mutant), _stack_for(plan, options)) for plan in plans]
     playable = [(plan, spec) for plan, spec in chosen if _playable(plan, spec, listener)]
     if not playable:
@@ -71,7 +71,7 @@ class _Session:
 
     async def _attempt(self, plan: ScenarioPlan, spec: StackSpec, attempt: int) -> tuple[RunResult, bool]:
         began = time.monotonic()
-        run = new_run_id(plan.name)
+        run = new_run_id(plan.name, self._options.worker)
         folder = RunFolder.create(self._options.out, run)
         key = secrets.token_hex(32)
         folder.write_facts(_facts(run, plan, spec, self._options, attempt=attempt, key=key), plan.text)
@@ -98,7 +98,8 @@ def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:
     return shlex.join(words)
 
 
-def _check(options: RunOptions) -> None:
+def check_choices(options: RunOptions) -> None:
+    """Raise ``UsageError`` for a launcher, proxy or mutant that does not exist."""
     _one_of("launcher", options.launcher, LAUNCHERS)
     if options.proxy is not None:
         _one_of("proxy", options.proxy, PROXIES)

@@ -1,4 +1,4 @@
-"""The story of the message that a broken promise is about, for the console."""
+"""The story of the message that a broken promise is about."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.core.results import RunResult, Witness
+from harness.history.ingest import open_history
+from harness.history.trace import render, trace
 from harness.report.text import telling
 
 
 def life_of(sources: Sequence[Path], result: RunResult) -> str:
     """Return the rendered life of the message that a broken promise is about; empty when none names a message."""
-    from harness.history.ingest import open_history
-    from harness.history.trace import render, trace
-
     witness = telling_witness(result)
     if witness is None:
         return ""
