@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from harness.core.errors import UsageError
+from harness.cli.main import app
 from harness.core.places import scenarios_folder
-from harness.core.plan import ScenarioPlan
-from harness.scenario.diagnostics import BadFile, Diagnostic
+from harness.core.verdicts import EXIT_USAGE
+from harness.scenario.diagnostics import BadFile
 from harness.scenario.loader import load_scenarios
 from harness.scenario.stackfile import load_stack
+from harness.scenario.yaml12 import parse
 
+FILES = int(os.environ.get("CHAT_CHAOS_FUZZ_FILES", "200"))
+"""How many files are mutated, half of them scenarios and half of them stacks; many more find new ones each time."""
+FEW = FILES <= 200
 TEXTS = [file.read_text() for file in sorted(scenarios_folder().glob("*.chaos.yaml"))]
 STACK = Path(load_stack("reference").source).read_text()
+ON_THE_STACK = TEXTS[0].replace("stack: reference", "stack: x.yaml")
 PIECES = (
     *("{", "}", "[", "]", ":", "- ", "\n", "\n  ", '"', "'", "#", "&a ", "*a", "<<: *a", "!x ", "~", "null", "0", "-1"),
     *("1e999", "true", "${matrix.x}", "${", "${env.HOME}", "forever", "9" * 20, "\t", "\x00", "\ud7ff", "愛", "|", ">"),
@@ -27,49 +35,128 @@ PIECES = (
     *("after", "matrix", "people", "faults", "count: 9", "nth: 0", "[]", "{}", "{a: {b: [1]}}"),
 )
 """What hurts YAML readers, validators and reference checks."""
+VALUES: tuple[Any, ...] = (
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1,
+        10**400,
+        0.5,
+        float("inf"),
+        float("nan"),
+        "",
+        " ",
+        "a",
+        "alice",
+        "alice/",
+        "/",
+        "bob/phone",
+    ),
+    *("client->chat", "client:alice->chat", "client:/->chat", "client:alice/phone->auth", "->", "${matrix.a}", "${x}"),
+    *("1s", "-1s", "5%", "5/s", "64KiB", "direct", "group", "offline", "naive", "network.down", "token.expire"),
+    *("push.reject", "clock.device", "rate_limit.lower", "forever", "faketime", [], {}, [[]], [{}], {"a": {}}, ["a"]),
+)
+"""What does not belong where it is put, or only just."""
+KEYS = (
+    "kind",
+    "at",
+    "with",
+    "for",
+    "device",
+    "provider",
+    "members",
+    "joins",
+    "push",
+    "count",
+    "slo",
+    "matrix",
+    "a",
+    "",
+)
 
 
 @st.composite
-def mutated(draw: st.DrawFn, texts: list[str]) -> str:
-    """A good file with a few pieces cut out, doubled or replaced."""
+def mutated(draw: st.DrawFn, texts: list[str]) -> bytes:
+    """A good file with a few pieces of its text, or a few of its values, cut out, doubled or replaced."""
     text = draw(st.sampled_from(texts))
+    if draw(st.booleans()):
+        return _mutated_data(draw, parse(text).data)
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         end = min(len(text), start + draw(st.integers(0, 30)))
         text = text[:start] + draw(st.sampled_from(PIECES)) + text[draw(st.sampled_from([start, end])) :]
-    return text
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _outcome(file: Path) -> tuple[Sequence[ScenarioPlan], Sequence[Diagnostic]]:
-    try:
-        return load_scenarios([file], env={}), ()
-    except BadFile as error:
-        return (), error.diagnostics
+def _mutated_data(draw: st.DrawFn, data: Any) -> bytes:
+    data = copy.deepcopy(data)
+    for _ in range(draw(st.integers(1, 4))):
+        places = list(_places(data))
+        if not places:
+            break
+        holder, key = draw(st.sampled_from(places))
+        change = draw(st.sampled_from(["replace", "remove", "copy", "rename"]))
+        other, its = draw(st.sampled_from(places))
+        if change == "remove":
+            del holder[key]
+        elif change == "rename" and isinstance(holder, dict):
+            holder[draw(st.sampled_from(KEYS))] = holder.pop(key)
+        elif change == "copy":
+            holder[key] = copy.deepcopy(other[its])
+        else:
+            holder[key] = copy.deepcopy(draw(st.sampled_from(VALUES)))
+    return json.dumps(data).encode()
 
 
-@settings(
-    derandomize=True, max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+def _places(node: Any) -> Any:
+    """Yield every container of a document with each key or index in it."""
+    parts = list(node.items()) if isinstance(node, dict) else list(enumerate(node)) if isinstance(node, list) else []
+    for key, part in parts:
+        yield node, key
+        yield from _places(part)
+
+
+def _explained(file: Path) -> None:
+    """A file is explained, or complained about at its places; nothing else ever happens."""
+    ended = CliRunner().invoke(app, ["explain", str(file)], env={"HOME": "/"})
+    assert ended.exit_code in {0, EXIT_USAGE}, ended.output
+    assert "Traceback" not in ended.output
+    assert ended.stdout if ended.exit_code == 0 else ended.stderr
+
+
+many = settings(
+    derandomize=FEW,
+    max_examples=FILES // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+@pytest.mark.timeout(0 if not FEW else 60)
+@many
 @given(mutated(TEXTS))
-@example("version: 1\nfaults: {a: {kind: 1, start: {with: a}}}\nworkload: [{kind: [x]}]\npeople: {alice: {count: 0}}\n")
-@example("matrix: {x: [1]}\npeople: ${matrix.x}\nworkload: '${matrix.x}'\n")
-def test_scenarios(tmp_path: Path, text: str) -> None:
-    """A mutated scenario never raises anything but a complaint with places."""
+@example(
+    b"version: 1\nfaults: {a: {kind: 1, start: {with: a}}}\nworkload: [{kind: [x]}]\npeople: {alice: {count: 0}}\n"
+)
+@example(b"matrix: {x: [1]}\npeople: ${matrix.x}\nworkload: '${matrix.x}'\n")
+def test_scenarios(tmp_path: Path, content: bytes) -> None:
+    """A mutated scenario is explained, or refused with places and exit code 2."""
     file = tmp_path / "x.chaos.yaml"
-    file.write_bytes(text.encode("utf-8", "surrogatepass"))
-    plans, mistakes = _outcome(file)
-    assert bool(plans) != bool(mistakes)
-    assert all(item.line >= 1 and item.column >= 1 and item.text for item in mistakes)
+    file.write_bytes(content)
+    _explained(file)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(0 if not FEW else 60)
+@many
 @given(mutated([STACK]))
-def test_stacks(tmp_path: Path, text: str) -> None:
-    """A mutated stack file never raises anything but a complaint."""
-    file = tmp_path / "x.yaml"
-    file.write_bytes(text.encode("utf-8", "surrogatepass"))
-    with suppress(UsageError):
-        load_stack(str(file))
+def test_stacks(tmp_path: Path, content: bytes) -> None:
+    """A scenario on a mutated stack is explained, or refused with places and exit code 2."""
+    (tmp_path / "x.yaml").write_bytes(content)
+    file = tmp_path / "on.chaos.yaml"
+    file.write_text(ON_THE_STACK)
+    _explained(file)
 
 
 @settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
