@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from harness.core.errors import EnvironmentFault
 from harness.core.plan import ScenarioPlan
@@ -23,14 +24,16 @@ CHAT, AUTH = "client->chat", "client->auth"
 STOP_WITHIN_S = 5.0
 
 
-@asynccontextmanager
-async def started_swarm(
-    plan: ScenarioPlan, stack: Stack, processes: Processes, *, run: str, folder: RunFolder, seed: int, key: str
-) -> AsyncIterator[SwarmClient]:
-    """Start the swarm under the watcher, configured and not yet connected; stopped cleanly at the end.
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The swarm's process, which has not been told anything yet."""
 
-    Raises ``EnvironmentFault`` when it does not come up.
-    """
+    swarm: SwarmClient
+    pid: int
+
+
+async def spawn_swarm(processes: Processes, folder: RunFolder) -> Spawned:
+    """Start the swarm's process under the watcher; it loads while the stack comes up."""
     ours, theirs = socket.socketpair()
     with theirs:
         pid = await processes.spawn(
@@ -40,18 +43,23 @@ async def started_swarm(
             log=folder.logs / "swarm.log",
             pass_fds=[theirs.fileno()],
         )
-    swarm = await SwarmClient.over(ours)
+    return Spawned(await SwarmClient.over(ours), pid)
+
+
+@asynccontextmanager
+async def playing(spawned: Spawned, processes: Processes, config: SwarmConfig) -> AsyncIterator[SwarmClient]:
+    """Tell the swarm who plays what; nobody is connected yet. Stopped cleanly at the end.
+
+    Raises ``EnvironmentFault`` when it cannot play.
+    """
+    await spawned.swarm.configure(config)
     try:
-        await swarm.configure(configuration(plan, stack, run=run, folder=folder, seed=seed, key=key))
-        try:
-            yield swarm
-        finally:
-            # Also when the run is given up: what the people recorded so far then ends in order.
-            with suppress(EnvironmentFault):
-                await swarm.stop()
-                await processes.wait_exit(pid, STOP_WITHIN_S)
+        yield spawned.swarm
     finally:
-        await swarm.close()
+        # Also when the run is given up: what the people recorded so far then ends in order.
+        with suppress(EnvironmentFault):
+            await spawned.swarm.stop()
+            await processes.wait_exit(spawned.pid, STOP_WITHIN_S)
 
 
 class SwarmTriggers:

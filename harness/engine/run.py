@@ -19,7 +19,7 @@ from harness.engine.conductor import Conductor
 from harness.engine.defects import server_mutant
 from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
-from harness.engine.people import SwarmTriggers, started_swarm
+from harness.engine.people import SwarmTriggers, configuration, playing, spawn_swarm
 from harness.engine.stream import FaultMoved, Listener, PhaseStarted
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyUnavailable
@@ -78,6 +78,8 @@ class Run:
         self._phase("provision")
         do = self._do
         watcher = await undo.enter_async_context(Watcher.start(do.folder.journal, run=do.run))
+        spawned = await spawn_swarm(watcher, do.folder)
+        undo.push_async_callback(spawned.swarm.close)
         launched = EmbeddedLauncher().launch(
             do.spec,
             processes=watcher,
@@ -90,9 +92,8 @@ class Run:
             seed=do.options.seed,
         )
         stack = await undo.enter_async_context(launched)
-        swarm = await undo.enter_async_context(
-            started_swarm(self._plan, stack, watcher, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
-        )
+        config = configuration(self._plan, stack, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
+        swarm = await undo.enter_async_context(playing(spawned, watcher, config))
         await swarm.phase("provision")
         await swarm.provision(PROVISION_WITHIN_S)
         return stack, swarm
