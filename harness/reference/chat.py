@@ -13,29 +13,38 @@ import signal
 import socket
 import sqlite3
 import sys
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import WebSocketRoute
 
-from harness.reference import accounts, messages
+from harness.reference import accounts, membership, messages, push_store, tokens
 from harness.reference.accounts import Accounts
 from harness.reference.clock import system_clock
-from harness.reference.control import control_app
+from harness.reference.control import Control, control_app
 from harness.reference.database import Database
 from harness.reference.frames import MAX_FRAME_BYTES, Refused
+from harness.reference.http_accounts import AccountsHttp
+from harness.reference.http_chat import ChatHttp
+from harness.reference.http_people import PeopleHttp
+from harness.reference.limits import Limiter
 from harness.reference.live import Live
 from harness.reference.log import LibraryLines, write_line
+from harness.reference.membership import Membership
 from harness.reference.messages import Messages
 from harness.reference.mutants import parts_of
 from harness.reference.parts import Parts
-from harness.reference.service import Chat
+from harness.reference.push import PushWorker
+from harness.reference.push_store import PushStore
 from harness.reference.sessions import Sessions
 from harness.reference.settings import Settings, WrongSettings
-from harness.reference.web import Http, on_refused
+from harness.reference.tokens import Tokens
+from harness.reference.web import on_broken_database, on_refused
 
+SCHEMA = accounts.SCHEMA + tokens.SCHEMA + membership.SCHEMA + messages.SCHEMA + push_store.SCHEMA
 EXIT_WRONG_SETTINGS = 2
 EXIT_CANNOT_START = 3
 GRACE_S = 1
@@ -63,29 +72,38 @@ class Service:
     database: Database
     messages: Messages
     sessions: Sessions
+    limiter: Limiter
+    tokens: Tokens
+    push_store: PushStore
+    push_worker: PushWorker
 
 
 def assemble(settings: Settings, parts: Parts) -> Service:
     """Put the service together on its database; raises ``CannotStart``."""
-    schema = accounts.SCHEMA + messages.SCHEMA + parts.deduplication.schema
-    try:
-        database = parts.database(settings.database, schema)
-    except sqlite3.Error as cause:
-        raise CannotStart(f"cannot use the database {settings.database}: {cause}") from cause
+    database = _open(settings, parts)
     sessions = parts.sessions()
-    people = Accounts(database, system_clock, settings.token_ttl_s)
-    store = Messages(database, parts.deduplication(), system_clock)
-    live = Live(people, sessions, Chat(store, sessions, write_line), write_line, system_clock)
-    http = Http(people, store, write_line, settings.advertised_url)
+    tokens = parts.tokens(database, system_clock, settings.token_ttl_s, sessions.end)
+    limiter = parts.limiter(settings.limits, time.monotonic)
+    push_store = parts.push_store(database, system_clock, enabled=settings.push_url is not None)
+    push_worker = parts.push_worker(push_store, sessions.reaches, write_line, settings.push_url)
+    store = parts.messages(database, parts.deduplication(), parts.audience(), push_store, system_clock)
+    chat = parts.chat(store, sessions, limiter, push_worker, write_line)
+    live = Live(tokens, sessions, chat, write_line, system_clock)
     routes = [
-        Route("/v1/register", http.register, methods=["POST"]),
-        Route("/v1/login", http.login, methods=["POST"]),
-        Route("/v1/archive", http.archive, methods=["GET"]),
-        Route("/healthz", http.healthz, methods=["GET"]),
+        *AccountsHttp(Accounts(database), tokens, write_line, settings.advertised_url).routes(),
+        *ChatHttp(tokens, chat, store, write_line).routes(),
+        *PeopleHttp(tokens, Membership(database), push_store, write_line).routes(),
         WebSocketRoute("/v1/ws", live.endpoint),
     ]
-    app = Starlette(routes=routes, exception_handlers={Refused: on_refused})
-    return Service(app, database, store, sessions)
+    app = Starlette(routes=routes, exception_handlers={Refused: on_refused, sqlite3.Error: on_broken_database})
+    return Service(app, database, store, sessions, limiter, tokens, push_store, push_worker)
+
+
+def _open(settings: Settings, parts: Parts) -> Database:
+    try:
+        return parts.database(settings.database, SCHEMA + parts.deduplication.schema)
+    except sqlite3.Error as cause:
+        raise CannotStart(f"cannot use the database {settings.database}: {cause}") from cause
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -138,12 +156,15 @@ async def serve(
         }
 
     if control is not None:
-        servers.append((server_of(control_app(settings.control_token, stats, stop)), control))
+        handlers = Control(service.limiter, service.tokens, service.push_store, write_line, stats, stop)
+        servers.append((server_of(control_app(settings.control_token, handlers)), control))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     write_line("started", port=settings.port, mutant=settings.mutant or None)
+    await service.push_worker.start()
     await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
+    await service.push_worker.stop()
     service.database.close()
     write_line("stopped")
 

@@ -1,39 +1,108 @@
-"""The control port: numbers and an orderly stop for whoever runs the service, behind a token of its own."""
+"""The control port, behind a token of its own: numbers, limits, tokens, and an orderly stop."""
 
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from harness.reference.frames import Refused
-from harness.reference.web import answer, bearer, on_refused
+from harness.reference.frames import Limits, Refused, User
+from harness.reference.limits import Limiter
+from harness.reference.log import Log
+from harness.reference.push_store import PushStore
+from harness.reference.tokens import Tokens
+from harness.reference.web import answer, bearer, body_of, on_refused, query_of
 
-Stats = Callable[[], Awaitable[dict[str, object]]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
-def control_app(token: str, stats: Stats, stop: Callable[[], None]) -> Starlette:
-    """Return the app of the control port."""
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Handlers of the control port, and what they act on."""
 
-    def allow(request: Request) -> None:
-        if not hmac.compare_digest(bearer(request.headers).encode(), token.encode()):
-            raise Refused("unauthorized", "this is not the control token")
+    limiter: Limiter
+    tokens: Tokens
+    push: PushStore
+    log: Log
+    stats: Callable[[], Awaitable[dict[str, object]]]
+    stop: Callable[[], None]
 
-    async def show(request: Request) -> Response:
-        allow(request)
-        return answer(await stats())
+    async def show(self, _: Request) -> Response:
+        """Answer the numbers."""
+        return answer(await self.stats())
 
-    async def end(request: Request) -> Response:
-        allow(request)
-        stop()
+    async def end(self, _: Request) -> Response:
+        """Stop in order."""
+        self.stop()
         return answer({"status": "stopping"}, 202)
 
+    async def limits(self, _: Request) -> Response:
+        """Answer the limits in force."""
+        return answer(self.limiter.limits)
+
+    async def set_limits(self, request: Request) -> Response:
+        """Change the limits for every send from now on."""
+        limits = await body_of(request, Limits)
+        self.limiter.limits = limits
+        self.log("limits_changed", per_user=str(limits.per_user), overall=str(limits.overall))
+        return answer(limits)
+
+    async def valid(self, request: Request) -> Response:
+        """Count a person's good access tokens."""
+        return answer({"valid": await self.tokens.valid(query_of(request, User).user)})
+
+    async def expire(self, request: Request) -> Response:
+        """Let a person's access tokens expire now."""
+        return await self._end(request, "tokens_expired", self.tokens.expire)
+
+    async def revoke(self, request: Request) -> Response:
+        """Revoke a person's access and refresh tokens."""
+        return await self._end(request, "tokens_revoked", self.tokens.revoke)
+
+    async def _end(self, request: Request, event: str, end: Callable[[str], Awaitable[int]]) -> Response:
+        user = (await body_of(request, User)).user
+        count = await end(user)
+        self.log(event, user=user, count=count)
+        return answer({"count": count})
+
+    async def wall_clock(self, _: Request) -> Response:
+        """Answer the service's own wall clock."""
+        return answer({"wall_ns": time.time_ns()})
+
+    async def push_tokens(self, _: Request) -> Response:
+        """Count push tokens and pushes that are still to be made."""
+        return answer(await self.push.counts())
+
+
+def control_app(token: str, control: Control) -> Starlette:
+    """Return the app of the control port."""
+
+    def guarded(handler: Handler) -> Handler:
+        async def guard(request: Request) -> Response:
+            if not hmac.compare_digest(bearer(request.headers).encode(), token.encode()):
+                raise Refused("unauthorized", "this is not the control token")
+            return await handler(request)
+
+        return guard
+
+    def route(method: str, path: str, handler: Handler) -> Route:
+        return Route(f"/control/{path}", guarded(handler), methods=[method])
+
     routes = [
-        Route("/control/stats", show, methods=["GET"]),
-        Route("/control/stop", end, methods=["POST"]),
+        route("GET", "stats", control.show),
+        route("POST", "stop", control.end),
+        route("GET", "limits", control.limits),
+        route("PUT", "limits", control.set_limits),
+        route("GET", "tokens", control.valid),
+        route("POST", "tokens/expire", control.expire),
+        route("POST", "tokens/revoke", control.revoke),
+        route("GET", "time", control.wall_clock),
+        route("GET", "push-tokens", control.push_tokens),
     ]
     return Starlette(routes=routes, exception_handlers={Refused: on_refused})

@@ -7,7 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-MAX_FRAME_BYTES = 64 * 1024
+MAX_FRAME_BYTES = 128 * 1024
+"""Any text within ``MAX_BODY_BYTES`` fits, even when each of its characters is escaped (six bytes for one)."""
+MAX_BODY_BYTES = 16 * 1024
+MAX_MEMBERS = 256
 MAX_PAGE_BYTES = 256 * 1024
 """A page ends early rather than outgrow what WebSocket clients accept by default (1 MiB)."""
 DEFAULT_PAGE = 100
@@ -19,21 +22,24 @@ CLOSE_ABNORMAL = 1006
 CLOSE_TOO_SLOW = 1013
 CLOSE_REPLACED = 4000
 CLOSE_TOKEN_EXPIRED = 4001
+CLOSE_TOKEN_REVOKED = 4002
 
 UserName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ShortText = Annotated[str, Meta(min_length=1, max_length=128)]
 Cursor = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
 Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
+Rate = Annotated[float, Meta(gt=0, le=1e9)]
 ReceiptState = Literal["delivered", "read"]
 
 
 class Refused(Exception):
     """The service did not do what was asked and stored nothing of it; ``code`` is one of the documented ones."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, retry_after_ms: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.retry_after_ms = retry_after_ms
 
 
 class Registration(Struct, frozen=True, kw_only=True):
@@ -51,14 +57,49 @@ class Credentials(Struct, frozen=True, kw_only=True):
     device: ShortText
 
 
-class Send(Struct, frozen=True, kw_only=True, tag="send"):
-    """A client asks to store a message and hand it to one person."""
+class RefreshToken(Struct, frozen=True):
+    """The body of ``POST /v1/refresh``."""
+
+    refresh_token: ShortText
+
+
+class Members(Struct, frozen=True):
+    """The body of ``POST /v1/groups``."""
+
+    members: Annotated[list[ShortText], Meta(max_length=MAX_MEMBERS)]
+
+
+class PushToken(Struct, frozen=True):
+    """The body of ``PUT /v1/push-token``."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """What a client asks to store and hand to one person (``to``) or to the members of a group."""
+
+    client_message_id: ShortText
+    body: Annotated[str, Meta(min_length=1)]
+    to: ShortText | None = None
+    conversation_id: ShortText | None = None
+    client_time_ms: Milliseconds | None = None
+
+    def __post_init__(self) -> None:
+        if (self.to is None) == (self.conversation_id is None):
+            raise ValueError("either `to` or `conversation_id` is needed")
+
+
+class Send(Draft, frozen=True, kw_only=True, tag="send"):
+    """A send over the live connection."""
 
     ref: ShortText
-    client_message_id: ShortText
-    to: ShortText
-    body: Annotated[str, Meta(min_length=1)]
-    client_time_ms: Milliseconds | None = None
+    message_type: str = "text"
+
+
+class Post(Draft, frozen=True, kw_only=True):
+    """The body of ``POST /v1/messages``: the same send over HTTP."""
+
+    type: str = "text"
 
 
 class Mark(Struct, frozen=True, kw_only=True, tag="receipt"):
@@ -110,12 +151,13 @@ class Ok(Struct, frozen=True, tag="ok"):
     ref: str
 
 
-class Error(Struct, frozen=True, tag="error"):
+class Error(Struct, frozen=True, tag="error", omit_defaults=True):
     """The request was not carried out; ``ref`` is null when the frame could not be read."""
 
     ref: str | None
     code: str
     message: str
+    retry_after_ms: int | None = None
 
 
 class Receipt(Struct, frozen=True, kw_only=True, tag="receipt"):
@@ -137,6 +179,19 @@ class Page(Struct, frozen=True, kw_only=True, tag="page"):
 
 
 Frame = Message | Ack | Ok | Error | Receipt | Page
+
+
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Rate limits in messages a second, of each person and of all together; None: unlimited."""
+
+    per_user: Rate | None = None
+    overall: Rate | None = None
+
+
+class User(Struct, frozen=True):
+    """Whom the control port is asked about."""
+
+    user: ShortText
 
 
 class _OnlyRef(Struct):
@@ -171,6 +226,14 @@ def encode(frame: Frame) -> str:
 def to_json(value: Any) -> bytes:
     """Return the JSON of an HTTP answer or a log line."""
     return _encoder.encode(value)
+
+
+def check_content(body: str, type: str) -> None:
+    """Raise ``Refused`` for a text that is too long, and for anything that is no text."""
+    if type != "text":
+        raise Refused("unsupported_type", "messages are of type text")
+    if len(body) > MAX_BODY_BYTES or len(body.encode()) > MAX_BODY_BYTES:
+        raise Refused("too_large", f"a text has at most {MAX_BODY_BYTES} bytes")
 
 
 def conversation_between(one: str, other: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from harness.reference.accounts import Accounts, Identity
 from harness.reference.clock import Clock
 from harness.reference.frames import (
     CLOSE_ABNORMAL,
@@ -23,7 +22,8 @@ from harness.reference.frames import (
 )
 from harness.reference.log import Log
 from harness.reference.service import Chat
-from harness.reference.sessions import Session, Sessions
+from harness.reference.sessions import CLOSE_CODES, Session, Sessions
+from harness.reference.tokens import Identity, Tokens
 from harness.reference.web import bearer, refusal
 
 CLOSE_WITHIN_S = 1.0
@@ -32,8 +32,8 @@ CLOSE_WITHIN_S = 1.0
 class Live:
     """Opens, serves and ends live connections."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions, chat: Chat, log: Log, clock: Clock) -> None:
-        self._accounts = accounts
+    def __init__(self, tokens: Tokens, sessions: Sessions, chat: Chat, log: Log, clock: Clock) -> None:
+        self._tokens = tokens
         self._sessions = sessions
         self._chat = chat
         self._log = log
@@ -42,7 +42,7 @@ class Live:
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one connection: refuse its upgrade, or make it the device's session until it ends."""
         try:
-            identity = await self._accounts.identify(bearer(websocket.headers))
+            identity = await self._tokens.identify(bearer(websocket.headers))
         except Refused as refused:
             self._log("upgrade_refused", error_code=refused.code)
             await websocket.send_denial_response(refusal(refused))
@@ -90,11 +90,22 @@ class Live:
             if text is None:
                 session.close(CLOSE_NO_BINARY)
                 return CLOSE_NO_BINARY
+            if (ended := self._ended(session)) is not None:
+                session.close(ended)
+                return ended
             request = decode(text)
             if isinstance(request, Error):
                 session.push(encode(request))
             else:
                 await self._chat.handle(session, request)
+
+    def _ended(self, session: Session) -> int | None:
+        # Asked before each request as well as by a timer: the wall clock may have been set meanwhile.
+        try:
+            self._tokens.check(session.identity)
+        except Refused as refused:
+            return CLOSE_CODES[refused.code]
+        return None
 
     def _note(self, event: str, session: Session, **fields: int) -> None:
         self._log(event, user=session.user, device=session.device, connection=session.connection, **fields)

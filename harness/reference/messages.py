@@ -9,17 +9,9 @@ from dataclasses import dataclass
 
 from harness.reference.clock import Clock
 from harness.reference.database import Database
-from harness.reference.frames import (
-    MAX_PAGE,
-    MAX_PAGE_BYTES,
-    Mark,
-    Message,
-    Page,
-    Refused,
-    Send,
-    Sync,
-    conversation_between,
-)
+from harness.reference.frames import MAX_PAGE, MAX_PAGE_BYTES, Draft, Mark, Message, Page, Refused, Sync
+from harness.reference.membership import Audience, conversation_of
+from harness.reference.push_store import Job, PushStore
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversations (
@@ -61,10 +53,15 @@ RETURNING last_seq, last_time_ms
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """A message on disk; ``fresh`` is false when the same send had been stored before."""
+    """A message on disk, whom it is for, and the pushes that it takes.
+
+    ``fresh`` is false when the same send had been stored before: it has been handed out then.
+    """
 
     message: Message
     fresh: bool
+    audience: frozenset[str] = frozenset()
+    pushes: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +89,34 @@ class Deduplication:
 class Messages:
     """Appends, pages and receipts."""
 
-    def __init__(self, database: Database, deduplication: Deduplication, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, deduplication: Deduplication, audience: Audience, pushes: PushStore, clock: Clock
+    ) -> None:
         self._database = database
         self._deduplication = deduplication
+        self._audience = audience
+        self._pushes = pushes
         self._clock = clock
 
-    def append(self, sender: str, wanted: Send) -> asyncio.Future[Appended]:
+    def append(self, sender: str, wanted: Draft) -> asyncio.Future[Appended]:
         """Store a message, or find it when it was stored before; raises ``Refused`` for what cannot be stored."""
         return self._database.write(lambda connection: self._append(connection, sender, wanted))
 
-    def _append(self, connection: sqlite3.Connection, sender: str, wanted: Send) -> Appended:
-        conversation_id = conversation_between(sender, wanted.to)
+    def _append(self, connection: sqlite3.Connection, sender: str, wanted: Draft) -> Appended:
+        conversation_id = conversation_of(sender, wanted)
         earlier = self._deduplication.find(connection, sender, wanted.client_message_id)
         if earlier is not None:
             if (earlier.conversation_id, earlier.body) != (conversation_id, wanted.body):
                 raise Refused("id_reused", "this client_message_id stands for another message already")
             return Appended(earlier, fresh=False)
-        if not _exists(connection, "SELECT 1 FROM users WHERE name = ?", wanted.to):
-            raise Refused("unknown_recipient", "there is no such user")
+        audience = self._audience.of(connection, sender, wanted)
         message = self._next(connection, sender, wanted, conversation_id)
-        _insert(connection, message, {sender, wanted.to})
+        _insert(connection, message, audience)
         self._deduplication.remember(message)
-        return Appended(message, fresh=True)
+        pushes = self._pushes.add(connection, message, audience - {sender})
+        return Appended(message, fresh=True, audience=audience, pushes=pushes)
 
-    def _next(self, connection: sqlite3.Connection, sender: str, wanted: Send, conversation_id: str) -> Message:
+    def _next(self, connection: sqlite3.Connection, sender: str, wanted: Draft, conversation_id: str) -> Message:
         # The conversation's time never steps back, whatever the host's clock does.
         place = {"id": conversation_id, "now": self._clock()}
         seq, now_ms = connection.execute(_NEXT_IN_CONVERSATION, place).fetchone()
@@ -167,7 +168,7 @@ def _exists(connection: sqlite3.Connection, sql: str, *values: str | int) -> boo
     return connection.execute(sql, values).fetchone() is not None
 
 
-def _insert(connection: sqlite3.Connection, message: Message, audience: set[str]) -> None:
+def _insert(connection: sqlite3.Connection, message: Message, audience: frozenset[str]) -> None:
     sql = f"INSERT INTO messages ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - a constant
     position = connection.execute(sql, tuple(getattr(message, name) for name in Message.__struct_fields__)).lastrowid
     connection.executemany("INSERT INTO feed VALUES (?, ?)", [(user, position) for user in audience])

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.reference.database import Database
-from harness.reference.messages import Deduplication
+from harness.reference.limits import Limiter
+from harness.reference.membership import Audience
+from harness.reference.messages import Deduplication, Messages
+from harness.reference.push import PushWorker
+from harness.reference.push_store import PushStore
+from harness.reference.service import Chat
 from harness.reference.sessions import Sessions
+from harness.reference.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,13 @@ class Parts:
     database: type[Database] = Database
     deduplication: type[Deduplication] = Deduplication
     sessions: type[Sessions] = Sessions
+    tokens: type[Tokens] = Tokens
+    limiter: type[Limiter] = Limiter
+    audience: type[Audience] = Audience
+    messages: type[Messages] = Messages
+    chat: type[Chat] = Chat
+    push_store: type[PushStore] = PushStore
+    push_worker: type[PushWorker] = PushWorker
 
 
 PARTS = Parts()

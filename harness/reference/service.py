@@ -7,35 +7,83 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from harness.reference.frames import Ack, Error, Mark, Ok, Page, Receipt, Refused, Request, Send, Sync, encode
+from harness.reference.frames import (
+    Ack,
+    Draft,
+    Error,
+    Mark,
+    Ok,
+    Page,
+    Post,
+    Receipt,
+    Refused,
+    Request,
+    Send,
+    Sync,
+    check_content,
+    encode,
+)
+from harness.reference.limits import Limiter
 from harness.reference.log import Field, Log
 from harness.reference.messages import Appended, Marked, Messages
-from harness.reference.sessions import Session, Sessions
+from harness.reference.push import PushWorker
+from harness.reference.sessions import Key, Session, Sessions
+from harness.reference.tokens import Identity
 
 T = TypeVar("T")
 
 
 class Chat:
-    """Answers the requests of live sessions, in the order in which the store settles them."""
+    """Answers requests in the order in which the store settles them."""
 
-    def __init__(self, messages: Messages, sessions: Sessions, log: Log) -> None:
+    def __init__(self, messages: Messages, sessions: Sessions, limiter: Limiter, push: PushWorker, log: Log) -> None:
         self._messages = messages
         self._sessions = sessions
+        self._limiter = limiter
+        self._push = push
         self._log = log
 
+    async def post(self, identity: Identity, draft: Post) -> Appended:
+        """Store a message that came over HTTP and hand it out; raises ``Refused``."""
+        stored = self._accept(identity.user, draft, draft.type)
+        origin = (identity.user, identity.device)
+        stored.add_done_callback(partial(self._posted, origin, draft))
+        # Shielded: what is stored is handed out even when nobody waits for the answer any more.
+        return await asyncio.shield(stored)
+
+    def _posted(self, origin: Key, draft: Draft, stored: asyncio.Future[Appended]) -> None:
+        if not stored.cancelled() and stored.exception() is None:
+            facts = self._persisted(origin, draft, stored.result())
+            self._hand_out(origin, stored.result(), facts)
+
     async def handle(self, session: Session, request: Request) -> None:
-        """Start on a request; waits only while too many of this session's requests are unanswered."""
+        """Start on a live session's request; waits only while too many of its requests are unanswered."""
         await session.slots.acquire()
+        if session.closing.done():
+            return
         match request:
             case Send():
-                stored = self._messages.append(session.user, request)
-                self._when(stored, session, request.ref, partial(self._appended, session, request))
+                self._send(session, request)
             case Mark():
                 marked = self._messages.mark(session.user, session.device, request)
                 self._when(marked, session, request.ref, partial(self._marked, session, request))
             case Sync():
                 page = self._messages.page(session.user, request)
                 self._when(page, session, request.ref, partial(self._paged, session))
+
+    def _send(self, session: Session, request: Send) -> None:
+        try:
+            stored = self._accept(session.user, request, request.message_type)
+        except Refused as refused:
+            session.slots.release()
+            self._failed(session, request.ref, refused)
+        else:
+            self._when(stored, session, request.ref, partial(self._appended, session, request))
+
+    def _accept(self, sender: str, draft: Draft, type: str) -> asyncio.Future[Appended]:
+        check_content(draft.body, type)
+        self._limiter.admit(sender)
+        return self._messages.append(sender, draft)
 
     def _when(self, future: asyncio.Future[T], session: Session, ref: str, then: Callable[[T], None]) -> None:
         # Callbacks rather than awaits: a client may have many sends in one group commit, and callbacks run in the
@@ -54,7 +102,7 @@ class Chat:
 
     def _failed(self, session: Session, ref: str, failure: BaseException) -> None:
         if isinstance(failure, Refused):
-            answer = Error(ref, failure.code, failure.message)
+            answer = Error(ref, failure.code, failure.message, failure.retry_after_ms)
         else:
             answer = Error(ref, "unavailable", "the service could not do it; whether anything was stored is unknown")
         self._log("request_failed", connection=session.connection, error_code=answer.code, cause=type(failure).__name__)
@@ -62,19 +110,7 @@ class Chat:
 
     def _appended(self, session: Session, request: Send, appended: Appended) -> None:
         message = appended.message
-        facts: dict[str, Field] = {
-            "message_id": message.message_id,
-            "client_message_id": message.client_message_id,
-            "conversation_id": message.conversation_id,
-            "conversation_seq": message.seq,
-            "sender": message.sender,
-            "recipient": request.to,
-            "device": session.device,
-            "connection": session.connection,
-            "server_time_ms": message.server_time_ms,
-            "client_time_ms": message.client_time_ms,
-        }
-        self._log("message_persisted" if appended.fresh else "send_repeated", **facts)
+        facts = self._persisted(session.key, request, appended) | {"connection": session.connection}
         ack = Ack(
             ref=request.ref,
             message_id=message.message_id,
@@ -84,9 +120,32 @@ class Chat:
             server_time_ms=message.server_time_ms,
         )
         session.push(encode(ack), then=partial(self._log, "ack_sent", **facts))
+        self._hand_out(session.key, appended, facts)
+
+    def _persisted(self, origin: Key, draft: Draft, appended: Appended) -> dict[str, Field]:
+        facts = self._facts(origin, draft, appended)
+        self._log("message_persisted" if appended.fresh else "send_repeated", **facts)
+        return facts
+
+    def _facts(self, origin: Key, draft: Draft, appended: Appended) -> dict[str, Field]:
+        message = appended.message
+        return {
+            "message_id": message.message_id,
+            "client_message_id": message.client_message_id,
+            "conversation_id": message.conversation_id,
+            "conversation_seq": message.seq,
+            "sender": message.sender,
+            "recipient": draft.to,
+            "device": origin[1],
+            "server_time_ms": message.server_time_ms,
+            "client_time_ms": message.client_time_ms,
+        }
+
+    def _hand_out(self, origin: Key, appended: Appended, facts: dict[str, Field]) -> None:
         if appended.fresh:
-            reached = self._sessions.fan_out(encode(message), {request.to, session.user}, besides=session.key)
-            self._log("fanout_done", **facts, sessions=reached)
+            reached = self._sessions.fan_out(encode(appended.message), appended.audience, besides=origin)
+            self._push.take(appended.pushes)
+            self._log("fanout_done", **facts, sessions=reached, pushes=len(appended.pushes))
 
     def _marked(self, session: Session, request: Mark, marked: Marked) -> None:
         session.push(encode(Ok(request.ref)))

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
-from harness.reference.accounts import Identity
-from harness.reference.frames import CLOSE_REPLACED, CLOSE_TOO_SLOW
+from harness.reference.frames import CLOSE_REPLACED, CLOSE_TOKEN_EXPIRED, CLOSE_TOKEN_REVOKED, CLOSE_TOO_SLOW
+from harness.reference.tokens import EXPIRED, REVOKED, Identity
 
 OUTBOX_FRAMES = 2048
 IN_FLIGHT = 128
 
 Key = tuple[str, str]
 
+CLOSE_CODES = {EXPIRED: CLOSE_TOKEN_EXPIRED, REVOKED: CLOSE_TOKEN_REVOKED}
+
 
 class Session:
     """One live connection of a device: its queue of frames and the wish to close it."""
 
     def __init__(self, identity: Identity) -> None:
+        self.identity = identity
         self.user = identity.user
         self.device = identity.device
         self.key: Key = (identity.user, identity.device)
@@ -77,6 +80,17 @@ class Sessions:
         """Return the session of a device."""
         user, device = key
         return self._live.get(user, {}).get(device)
+
+    def reaches(self, key: Key) -> bool:
+        """Tell whether a frame for a device would be sent now."""
+        session = self.at(key)
+        return session is not None and not session.closing.done()
+
+    def end(self, user: str, tokens: Collection[bytes], how: str) -> None:
+        """Close the sessions of tokens that have expired or were revoked."""
+        for session in self._live.get(user, {}).values():
+            if session.identity.token in tokens:
+                session.close(CLOSE_CODES[how])
 
     def forget(self, key: Key) -> None:
         """Take a device off the list."""

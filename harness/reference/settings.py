@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from harness.reference.frames import Limits, Rate
 from harness.reference.mutants import MUTANTS
 
 TOKEN_TTL_S = 3600
@@ -28,6 +31,8 @@ class Settings:
     mutant: str
     advertised_url: str | None
     token_ttl_s: int
+    push_url: str | None
+    limits: Limits
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Settings:
@@ -44,6 +49,8 @@ class Settings:
             mutant=_mutant(env.get("MUTANT", "")),
             advertised_url=env.get("ADVERTISED_URL", "").rstrip("/") or None,
             token_ttl_s=_number("TOKEN_TTL_S", env.get("TOKEN_TTL_S") or str(TOKEN_TTL_S)),
+            push_url=_url(env.get("PUSH", "")),
+            limits=Limits(_rate(env, "RATE_PER_USER"), _rate(env, "RATE_OVERALL")),
         )
 
 
@@ -65,6 +72,20 @@ def _number(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise WrongSettings(f"{name} is {text!r}: wanted is a positive number")
     return int(text)
+
+
+def _url(url: str) -> str | None:
+    if url and not url.startswith("http://"):
+        raise WrongSettings(f"PUSH is {url!r}: wanted is the provider's http:// address, or empty for no push")
+    return url.rstrip("/") or None
+
+
+def _rate(env: Mapping[str, str], name: str) -> float | None:
+    text = env.get(name)
+    try:
+        return msgspec.convert(text, Rate, strict=False) if text else None
+    except msgspec.ValidationError:
+        raise WrongSettings(f"{name} is {text!r}: wanted are messages a second, or empty for no limit") from None
 
 
 def _mutant(name: str) -> str:

@@ -1,9 +1,8 @@
-"""The HTTP side: accounts, the archive and health; and what the HTTP endpoints share."""
+"""What the HTTP endpoints share: answers, errors, bodies and whoever calls."""
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -11,33 +10,40 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from harness.reference.accounts import Accounts
-from harness.reference.frames import MAX_FRAME_BYTES, Credentials, Refused, Registration, Sync, to_json
-from harness.reference.log import Log
-from harness.reference.messages import Messages
-
-HEALTH_WITHIN_S = 2.0
+from harness.reference.frames import MAX_FRAME_BYTES, Refused, to_json
 
 _STATUS = {
     "bad_request": 400,
     "bad_credentials": 401,
     "unauthorized": 401,
     "token_expired": 401,
+    "token_revoked": 401,
+    "refresh_rejected": 401,
+    "not_a_member": 403,
+    "unknown_recipient": 404,
+    "unknown_group": 404,
     "user_exists": 409,
+    "id_reused": 409,
     "too_large": 413,
+    "unsupported_type": 415,
+    "rate_limited": 429,
 }
 
 T = TypeVar("T")
 
 
-def answer(value: object, status: int = 200) -> Response:
+def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON answer."""
-    return Response(to_json(value), status, media_type="application/json")
+    return Response(to_json(value), status, headers, media_type="application/json")
 
 
 def refusal(refused: Refused) -> Response:
     """Return the answer for a refused request: ``{"code", "message"}`` with its status."""
-    return answer({"code": refused.code, "message": refused.message}, _STATUS[refused.code])
+    facts: dict[str, object] = {"code": refused.code, "message": refused.message}
+    if refused.retry_after_ms is None:
+        return answer(facts, _STATUS[refused.code])
+    headers = {"Retry-After": str(max(1, math.ceil(refused.retry_after_ms / 1000)))}
+    return answer(facts | {"retry_after_ms": refused.retry_after_ms}, _STATUS[refused.code], headers)
 
 
 async def on_refused(_: Request, refused: Exception) -> Response:
@@ -45,6 +51,12 @@ async def on_refused(_: Request, refused: Exception) -> Response:
     if not isinstance(refused, Refused):
         raise refused
     return refusal(refused)
+
+
+async def on_broken_database(_: Request, cause: Exception) -> Response:  # noqa: ARG001 - the signature of a handler
+    """Answer a request that the database failed."""
+    text = "the service could not do it; whether anything was stored is unknown"
+    return answer({"code": "unavailable", "message": text}, 503)
 
 
 def bearer(headers: Mapping[str, str]) -> str:
@@ -55,54 +67,8 @@ def bearer(headers: Mapping[str, str]) -> str:
     return token
 
 
-class Http:
-    """The HTTP endpoints of the service."""
-
-    def __init__(self, accounts: Accounts, messages: Messages, log: Log, advertised_url: str | None) -> None:
-        self._accounts = accounts
-        self._messages = messages
-        self._log = log
-        self._advertised_url = advertised_url
-
-    async def register(self, request: Request) -> Response:
-        """Make an account."""
-        wanted = await _body(request, Registration)
-        await self._accounts.register(wanted)
-        self._log("registered", user=wanted.user)
-        return answer({"user": wanted.user}, 201)
-
-    async def login(self, request: Request) -> Response:
-        """Issue a token to a device."""
-        credentials = await _body(request, Credentials)
-        token = await self._accounts.login(credentials)
-        self._log("login", user=credentials.user, device=credentials.device)
-        issued = {
-            "token": token,
-            "expires_in": self._accounts.token_ttl_s,
-            "user": credentials.user,
-            "device": credentials.device,
-        }
-        return answer(issued | ({"url": f"{self._advertised_url}/v1/ws"} if self._advertised_url else {}))
-
-    async def archive(self, request: Request) -> Response:
-        """Answer one page of everything the caller can see."""
-        identity = await self._accounts.identify(bearer(request.headers))
-        query = {name: value for name, value in request.query_params.items() if value}
-        wanted = _checked(query | {"type": "sync", "ref": "archive"}, Sync)
-        page = await self._messages.page(identity.user, wanted)
-        return answer({"items": page.items, "cursor": page.cursor, "more": page.more})
-
-    async def healthz(self, _: Request) -> Response:
-        """Answer 200 when the database does, and 503 when it fails or is slow."""
-        try:
-            await asyncio.wait_for(self._messages.check(), HEALTH_WITHIN_S)
-        except (sqlite3.Error, TimeoutError) as cause:
-            self._log("unhealthy", cause=type(cause).__name__)
-            return answer({"status": "database does not answer"}, 503)
-        return answer({"status": "ok"})
-
-
-async def _body(request: Request, shape: type[T]) -> T:
+async def body_of(request: Request, shape: type[T]) -> T:
+    """Read a request's body; raises ``Refused`` for one that is too large or not as documented."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -114,8 +80,10 @@ async def _body(request: Request, shape: type[T]) -> T:
         raise Refused("bad_request", str(wrong)) from wrong
 
 
-def _checked(query: Mapping[str, str], shape: type[T]) -> T:
+def query_of(request: Request, shape: type[T], **fixed: str) -> T:
+    """Read a request's query; raises ``Refused`` for one that is not as documented."""
+    query = {name: value for name, value in request.query_params.items() if value}
     try:
-        return msgspec.convert(query, shape, strict=False)
+        return msgspec.convert(query | fixed, shape, strict=False)
     except msgspec.ValidationError as wrong:
         raise Refused("bad_request", str(wrong)) from wrong

@@ -130,12 +130,12 @@ def test_a_page_of_long_texts_stays_below_what_clients_accept(chat: ReferenceCha
     alice, bob = names(2)
     sender = chat.device(alice)
     chat.login(bob)
-    for number in range(20):
-        sender.say(bob, "ä" * 30_000, f"{number}")
+    for number in range(75):
+        sender.say(bob, "ä" * 8_000, f"{number}")
     page = sender.ask("sync", limit=500)
     assert page["more"]
     assert len(json.dumps(page, ensure_ascii=False).encode()) < 512 * 1024
-    assert len(sender.feed(limit=500)) == 20
+    assert len(sender.feed(limit=500)) == 75
 
 
 def test_receipts_reach_every_device_of_the_sender_once(chat: ReferenceChat, names: Names) -> None:
