@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from harness.core.clock import Clock
+from harness.core.plan import Transport
 
 ReceiptState = Literal["delivered", "read"]
 
@@ -52,14 +53,31 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What a device shows to be let in; ``token`` and ``refresh_token`` never reach an event or a log.
+
+    ``chat`` is the address that the login gave for the live connection, where it gave one.
+    """
+
+    token: str
+    refresh_token: str | None = None
+    expires_in_s: float | None = None
+    chat: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message to one person; the same ``client_message_id`` on every attempt."""
+    """One message to one person, or with ``recipient`` None to a group; the same ``client_message_id`` every time.
+
+    ``over`` is the transport where a protocol has several ways to send.
+    """
 
     client_message_id: str
     conversation_id: str
-    recipient: str
+    recipient: str | None
     body: str
     client_time_ns: int
+    over: Transport = "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +161,14 @@ class Page:
 class Refreshed:
     """A new credential was issued and is used from now on."""
 
-    expires_in_s: float | None = None
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group conversation was made."""
+
+    conversation_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +188,7 @@ Incoming = Delivered | Receipt | TokenRejected | Closed
 
 
 class Session(Protocol):
-    """A logged-in live connection of one device."""
+    """A logged-in live connection of one device; what needs no connection works after its end, too."""
 
     connection: str
     """Id of this connection, unique in a run."""
@@ -188,7 +213,7 @@ class Session(Protocol):
         ...
 
     async def refresh(self) -> Refreshed | Refused | Unknown:
-        """Get a new credential."""
+        """Get a new credential for this session's; works after the connection has ended."""
         ...
 
     async def register_push(self, token: str | None) -> Refused | Unknown | None:
@@ -197,6 +222,31 @@ class Session(Protocol):
 
     async def close(self, *, abrupt: bool = False) -> None:
         """Say goodbye and close, or with ``abrupt`` just vanish."""
+        ...
+
+
+@runtime_checkable
+class Groups(Protocol):
+    """What a session can do besides where the protocol has group conversations and blocks; None: it was done."""
+
+    async def create_group(self, members: Sequence[str]) -> Group | Refused | Unknown:
+        """Make a group of these people (users), the caller among them."""
+        ...
+
+    async def join(self, conversation_id: str) -> Refused | Unknown | None:
+        """Become a member."""
+        ...
+
+    async def leave(self, conversation_id: str) -> Refused | Unknown | None:
+        """Stop being a member."""
+        ...
+
+    async def block(self, user: str) -> Refused | Unknown | None:
+        """See nothing more of somebody."""
+        ...
+
+    async def unblock(self, user: str) -> Refused | Unknown | None:
+        """Take a block back."""
         ...
 
 
@@ -216,10 +266,14 @@ class Driver(Protocol):
         """Make an account for each person; raises ``EnvironmentFault`` when the service will not."""
         ...
 
+    async def login(self, account: Account, device: Device, at: Endpoint) -> Credential | Refused | Unknown:
+        """Get a credential for a device; an empty one where the protocol has no such thing."""
+        ...
+
     async def connect(
-        self, account: Account, device: Device, at: Endpoint, *, clock: Clock
+        self, account: Account, device: Device, at: Endpoint, *, clock: Clock, credential: Credential | None = None
     ) -> Session | Refused | Unknown:
-        """Log in and open the live connection: one attempt."""
+        """Open the live connection with ``credential``, or without one log in first: one attempt."""
         ...
 
     def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:

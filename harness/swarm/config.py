@@ -15,15 +15,17 @@ from harness.drivers.api import Endpoint
 from harness.workloads.registry import workload
 
 EVERYBODY = "*"
+PLAYABLE: tuple[ClientBehaviour, ...] = ("outbox", "naive")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where devices connect to, and the name of the link they use for it."""
+    """Where devices connect to, and the names of the links they use for it (without ``auth_link`` one for both)."""
 
     chat: str
     auth: str
     link: str
+    auth_link: str = ""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -65,8 +67,8 @@ def to_json(config: SwarmConfig) -> dict[str, Any]:
 
 def from_json(raw: Mapping[str, Any]) -> SwarmConfig:
     """Read a configuration; raises ``UsageError`` for what cannot be played."""
-    if raw["client"] != "outbox":
-        raise UsageError(f"client {raw['client']!r} is not available", hint="known clients: outbox")
+    if raw["client"] not in PLAYABLE:
+        raise UsageError(f"client {raw['client']!r} is not available", hint=f"known clients: {', '.join(PLAYABLE)}")
     return SwarmConfig(
         run=raw["run"],
         events=Path(raw["events"]),

@@ -6,13 +6,12 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from harness.core.clock import Clock
-from harness.core.digests import secret_ref
+from harness.core.plan import Transport
 from harness.core.retry import RetryPolicy
-from harness.drivers.api import Account, Closed, Device, Driver, Endpoint, Refused, Session, Unknown
-from harness.drivers.outbox import UNAUTHORISED, Spawn
+from harness.drivers.api import Account, Closed, Credential, Device, Driver, Endpoint, Refused, Session, Unknown
+from harness.drivers.tokens import UNAUTHORISED, Spawn, Tokens
 from harness.history.recorder import Recorder
 
 REDIAL = RetryPolicy(base_ms=100, cap_ms=2000, floor_ms=50)
@@ -33,10 +32,10 @@ class Connection:
         account: Account,
         device: Device,
         at: Endpoint,
+        tokens: Tokens,
         *,
         link: str,
         recorder: Recorder,
-        key: bytes,
         rng: random.Random,
         clock: Clock,
         spawn: Spawn,
@@ -46,29 +45,31 @@ class Connection:
         self._account = account
         self._device = device
         self._at = at
+        self._tokens = tokens
         self._link = link
         self._recorder = recorder
-        self._key = key
         self._rng = rng
         self._clock = clock
         self._spawn = spawn
         self._serve = serve
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
+        self._latest: Session | None = None
         self._up = asyncio.Event()
         self._drop_reason: str | None = None
         self.last_error = "not yet tried"
 
-    @property
-    def session(self) -> Session | None:
-        """The live session, or None while there is none."""
-        return self._session
+    def way(self, over: Transport) -> Session | None:
+        """The live session; for a message over HTTP also the latest one, as long as its token is the one in use."""
+        if self._session is not None or over == "websocket":
+            return self._session
+        return self._latest if self._latest and self._tokens.holds(self._latest.credential) else None
 
-    async def up(self) -> Session:
-        """Wait for a live session."""
-        while self._session is None:
+    async def up(self, over: Transport = "websocket") -> Session:
+        """Wait for a session that can carry such a message."""
+        while (session := self.way(over)) is None:
             await self._up.wait()
-        return self._session
+        return session
 
     async def drop(self, session: Session, reason: str) -> None:
         """Vanish from a session that is held to be broken; another is dialled."""
@@ -80,6 +81,7 @@ class Connection:
     def start(self) -> None:
         """Begin to connect; harmless when it has begun."""
         if self._task is None:
+            self._tokens.start()
             self._task = self._spawn(self._stay_connected())
 
     async def stop(self) -> None:
@@ -88,26 +90,31 @@ class Connection:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+        self._latest = None
+        await self._tokens.stop()
 
     async def _stay_connected(self) -> None:
         failures = 0
         while True:
             retry_after_ms = None
-            outcome = await self._dial()
+            credential = await self._tokens.good()
+            outcome = await self._dial(credential)
             if isinstance(outcome, Refused | Unknown):
                 failures += 1
                 retry_after_ms = outcome.retry_after_ms
-                self._record_failed_dial(outcome)
+                self._note_failed_dial(outcome, credential)
             else:
                 failures = 1 if await self._hold(outcome) > STABLE_S else failures + 1
             await asyncio.sleep(
                 REDIAL.delay_ms(failures, draw=self._rng.random(), retry_after_ms=retry_after_ms) / 1000
             )
 
-    async def _dial(self) -> Session | Refused | Unknown:
+    async def _dial(self, credential: Credential) -> Session | Refused | Unknown:
         try:
             async with asyncio.timeout(DIAL_LIMIT_S):
-                return await self._driver.connect(self._account, self._device, self._at, clock=self._clock)
+                return await self._driver.connect(
+                    self._account, self._device, self._at, clock=self._clock, credential=credential
+                )
         except TimeoutError:
             return Unknown("connect_timeout")
 
@@ -116,7 +123,9 @@ class Connection:
         loop = asyncio.get_running_loop()
         opened = loop.time()
         self._record_opened(session)
-        self._session, self._drop_reason = session, None
+        self._session = self._latest = session
+        self._drop_reason = None
+        self._tokens.opened(session)
         self._up.set()
         try:
             closed = await self._serve(session)
@@ -138,10 +147,6 @@ class Connection:
         self._up.clear()
 
     def _record_opened(self, session: Session) -> None:
-        reference = secret_ref(self._key, session.credential)
-        self._recorder.record(
-            "token_issued", device=self._device.id, credential_ref=reference, connection=session.connection
-        )
         self._recorder.record(
             "connection_opened", device=self._device.id, connection=session.connection, link=self._link
         )
@@ -157,17 +162,18 @@ class Connection:
             detail={"clean": clean},
         )
 
-    def _record_failed_dial(self, outcome: Refused | Unknown) -> None:
+    def _note_failed_dial(self, outcome: Refused | Unknown, credential: Credential) -> None:
         self.last_error = outcome.error_code
-        facts: dict[str, Any] = {"device": self._device.id, "link": self._link, "error_code": outcome.error_code}
         if outcome.http_status == UNAUTHORISED:
-            self._recorder.record("token_rejected", http_status=UNAUTHORISED, **facts)
+            self._tokens.refused(credential.token, outcome.error_code, http_status=UNAUTHORISED, link=self._link)
         self._recorder.record(
             "connection_lost",
+            device=self._device.id,
+            link=self._link,
+            error_code=outcome.error_code,
             http_status=outcome.http_status,
             retry_after_ms=outcome.retry_after_ms,
             detail={"clean": False},
-            **facts,
         )
 
 

@@ -1,4 +1,4 @@
-"""One simulated device: its connection, what it receives and what it sends."""
+"""One simulated device: its credential, its connection, what it receives and what it sends."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from harness.core.clock import Clock
 from harness.core.seeds import Seed
-from harness.drivers.api import Account, Device, Driver, Session
-from harness.drivers.outbox import Outbox, Spawn
+from harness.drivers.api import Account, Device, Driver, Session, TokenRejected
+from harness.drivers.habits import CORRECT, Habits
+from harness.drivers.outbox import Outbox
+from harness.drivers.tokens import Spawn, Tokens
 from harness.history.recorder import Recorder
 from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import Route
 from harness.swarm.connection import Connection
+from harness.swarm.errands import Errands
 from harness.swarm.inbox import Inbox
 
 
@@ -26,6 +29,7 @@ class World:
     key: bytes
     clock: Clock
     spawn: Spawn
+    habits: Habits = CORRECT
 
     def rng(self, purpose: str, device: Device) -> random.Random:
         """A device's own stream of chance for one purpose."""
@@ -41,15 +45,18 @@ class DeviceAgent:
         self.online = False
         self.in_touch = False
         self._recorder = world.recorder
-        self._inbox = Inbox(device, world.recorder, seed=world.seed, key=world.key, drop=self._drop)
+        self._tokens = _tokens(device, account, route, world)
+        self._inbox = Inbox(
+            device, world.recorder, seed=world.seed, key=world.key, drop=self._drop, rejected=self._rejected
+        )
         self._connection = Connection(
             world.driver,
             account,
             device,
             route.endpoint,
+            self._tokens,
             link=route.link,
             recorder=world.recorder,
-            key=world.key,
             rng=world.rng("redial", device),
             clock=self.clock,
             spawn=world.spawn,
@@ -58,17 +65,20 @@ class DeviceAgent:
         self.outbox = Outbox(
             device,
             self._connection,
+            self._tokens,
             world.recorder,
             link=route.link,
             key=world.key,
             rng=world.rng("retry", device),
             spawn=world.spawn,
+            habits=world.habits,
         )
+        self.errands = Errands(self._connection, self._tokens, rng=world.rng("errands", device))
 
     @property
     def last_error(self) -> str:
         """Why the device was last without a connection."""
-        return self._connection.last_error
+        return self._tokens.last_error or self._connection.last_error
 
     def come_online(self) -> None:
         """Appear, for the first time or again, and connect; harmless when online."""
@@ -104,3 +114,19 @@ class DeviceAgent:
 
     async def _drop(self, session: Session, reason: str) -> None:
         await self._connection.drop(session, reason)
+
+    def _rejected(self, session: Session, rejection: TokenRejected) -> None:
+        self._tokens.refused(session.credential, rejection.error_code, connection=session.connection)
+
+
+def _tokens(device: Device, account: Account, route: Route, world: World) -> Tokens:
+    return Tokens(
+        device,
+        lambda: world.driver.login(account, device, route.endpoint),
+        world.recorder,
+        link=route.auth_link or route.link,
+        key=world.key,
+        rng=world.rng("tokens", device),
+        spawn=world.spawn,
+        habits=world.habits,
+    )

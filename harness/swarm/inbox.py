@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from harness.core.digests import body_digest
 from harness.core.events import Via
+from harness.core.retry import is_final
 from harness.core.seeds import Seed
 from harness.drivers.api import (
     Closed,
@@ -30,17 +31,21 @@ READ_ONE_IN = 2
 """Every second message, drawn by its id, is opened."""
 
 Drop = Callable[[Session, str], Awaitable[None]]
+Rejected = Callable[[Session, TokenRejected], None]
 
 
 class Inbox:
     """What one device has received; every arrival is recorded before anything is made of it."""
 
-    def __init__(self, device: Device, recorder: Recorder, *, seed: Seed, key: bytes, drop: Drop) -> None:
+    def __init__(
+        self, device: Device, recorder: Recorder, *, seed: Seed, key: bytes, drop: Drop, rejected: Rejected
+    ) -> None:
         self._device = device
         self._recorder = recorder
         self._seed = seed
         self._key = key
         self._drop = drop
+        self._rejected = rejected
         self._cursor: str | None = None
         self._syncing = asyncio.Lock()
         self._seen: set[str] = set()
@@ -81,7 +86,7 @@ class Inbox:
                 case Receipt():
                     self._record_receipt(session, item)
                 case TokenRejected():
-                    self._record_rejection(session, item)
+                    self._rejected(session, item)
                 case Closed():
                     return item
         return Closed(None, "ended_without_close", clean=False)
@@ -143,7 +148,7 @@ class Inbox:
                 outcome = await session.mark(message_id, state)
         except TimeoutError:
             return False
-        return outcome is None or (isinstance(outcome, Refused) and outcome.http_status is not None)
+        return outcome is None or (isinstance(outcome, Refused) and is_final(outcome.http_status))
 
     def _record_arrival(
         self,
@@ -189,14 +194,6 @@ class Inbox:
             message_id=receipt.message_id,
             sender=receipt.by,
             detail={"by_device": receipt.device} if receipt.device else None,
-        )
-
-    def _record_rejection(self, session: Session, rejection: TokenRejected) -> None:
-        self._recorder.record(
-            "token_rejected",
-            device=self._device.id,
-            connection=session.connection,
-            error_code=rejection.error_code,
         )
 
     def _record_read(self, item: Delivered) -> None:

@@ -13,8 +13,9 @@ from harness.core.events import Phase
 from harness.core.plan import DirectWorkload, OfflineWorkload
 from harness.core.seeds import Seed
 from harness.drivers.api import Account
-from harness.drivers.outbox import Spawn
+from harness.drivers.naive import habits
 from harness.drivers.registry import driver
+from harness.drivers.tokens import Spawn
 from harness.history.recorder import Recorder
 from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import SwarmConfig
@@ -43,6 +44,7 @@ class Swarm:
         self._lag = Lag()
         self._watches = Watches(fired)
         self._driver = driver(config.driver, config.driver_options)
+        self._habits = habits(config.defects)
         self._accounts: Mapping[str, Account] = {}
         self._agents: dict[str, DeviceAgent] = {}
         self._generators: list[Generator] = []
@@ -66,7 +68,7 @@ class Swarm:
 
     async def _make_agents(self) -> None:
         config = self._config
-        world = World(self._driver, self.recorder, self._seed, self._key, self._clock, self._spawn)
+        world = World(self._driver, self.recorder, self._seed, self._key, self._clock, self._spawn, self._habits)
         people = make_people(config.people, self._seed)
         self._accounts = await self._driver.provision(people, config.direct)
         for person in people:

@@ -12,8 +12,10 @@ from harness.drivers.api import (
     Accepted,
     Account,
     Closed,
+    Credential,
     Device,
     Endpoint,
+    Group,
     Incoming,
     Outgoing,
     Page,
@@ -33,7 +35,11 @@ Answer = Accepted | Refused | Unknown | None
 
 @dataclass(slots=True)
 class ScriptedSession:
-    """Answers sends from ``answers`` in turn, then accepts all; syncs from ``pages``, then with an empty page."""
+    """Answers sends from ``answers`` in turn, then accepts all; syncs from ``pages``, then with an empty page.
+
+    ``refreshes`` are answered in turn, then with a new credential each, after ``refresh_takes_s``. ``errands`` answers
+    requests for groups, blocks and push tokens in turn, then does them all; ``asked`` notes them.
+    """
 
     connection: str = "c1"
     credential: str = "token"
@@ -45,6 +51,11 @@ class ScriptedSession:
     closed: list[bool] = field(default_factory=list)
     """For each close, whether it was abrupt."""
     pushed: asyncio.Queue[Incoming] = field(default_factory=asyncio.Queue)
+    refreshes: deque[Refreshed | Refused | Unknown | None] = field(default_factory=deque)
+    refresh_takes_s: float = 0.0
+    refreshed: int = 0
+    errands: deque[Refused | Unknown | None] = field(default_factory=deque)
+    asked: list[tuple[str, str]] = field(default_factory=list)
 
     async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:
         """Note the attempt and answer as scripted."""
@@ -74,13 +85,44 @@ class ScriptedSession:
         return None
 
     async def refresh(self) -> Refreshed | Refused | Unknown:
-        """Issue nothing."""
-        return Refused("not_supported")
+        """Answer as scripted, with None never; a new credential is used from now on."""
+        self.refreshed += 1
+        answer = self.refreshes.popleft() if self.refreshes else Refreshed(Credential(f"token-{self.refreshed}"))
+        if answer is NEVER:
+            await asyncio.Event().wait()
+            raise AssertionError("nobody sets this event")
+        await asyncio.sleep(self.refresh_takes_s)
+        if isinstance(answer, Refreshed):
+            self.credential = answer.credential.token
+        return answer
 
     async def register_push(self, token: str | None) -> Refused | Unknown | None:
-        """Take nothing."""
-        del token
-        return Refused("not_supported")
+        """Take or forget a token."""
+        return self._errand("register_push", token or "")
+
+    async def create_group(self, members: Sequence[str]) -> Group | Refused | Unknown:
+        """Make a group named after its members."""
+        return self._errand("create_group", ",".join(members)) or Group("g:" + "+".join(members))
+
+    async def join(self, conversation_id: str) -> Refused | Unknown | None:
+        """Join."""
+        return self._errand("join", conversation_id)
+
+    async def leave(self, conversation_id: str) -> Refused | Unknown | None:
+        """Leave."""
+        return self._errand("leave", conversation_id)
+
+    async def block(self, user: str) -> Refused | Unknown | None:
+        """Block."""
+        return self._errand("block", user)
+
+    async def unblock(self, user: str) -> Refused | Unknown | None:
+        """Unblock."""
+        return self._errand("unblock", user)
+
+    def _errand(self, what: str, whom: str) -> Refused | Unknown | None:
+        self.asked.append((what, whom))
+        return self.errands.popleft() if self.errands else None
 
     async def close(self, *, abrupt: bool = False) -> None:
         """End the session as a real one does: ``incoming`` gets its last item."""
@@ -90,9 +132,17 @@ class ScriptedSession:
 
 @dataclass(slots=True)
 class ScriptedDriver:
-    """Hands out ``dials`` in turn, then new scripted sessions; ``archive`` is what every account can see."""
+    """Hands out ``dials`` in turn, then new scripted sessions; ``archive`` is what every account can see.
+
+    ``logins`` are answered in turn, then with a credential each. A session that was dialled has the token it was
+    dialled with.
+    """
 
     dials: deque[ScriptedSession | Refused | Unknown] = field(default_factory=deque)
+    logins: deque[Credential | Refused | Unknown] = field(default_factory=deque)
+    logged_in: int = 0
+    shown: list[str] = field(default_factory=list)
+    """The token of each dial."""
     archive: Iterable[Stored] = ()
     kind: str = "scripted"
     capabilities: frozenset[str] = frozenset()
@@ -108,15 +158,24 @@ class ScriptedDriver:
         del at
         return {person.name: Account(person.name, person.name, "secret-word") for person in people}
 
+    async def login(self, account: Account, device: Device, at: Endpoint) -> Credential | Refused | Unknown:
+        """Log in as scripted."""
+        del account, device, at
+        self.logged_in += 1
+        return self.logins.popleft() if self.logins else Credential(f"login-{self.logged_in}", expires_in_s=60.0)
+
     async def connect(
-        self, account: Account, device: Device, at: Endpoint, *, clock: Clock
+        self, account: Account, device: Device, at: Endpoint, *, clock: Clock, credential: Credential | None = None
     ) -> ScriptedSession | Refused | Unknown:
         """Dial as scripted."""
         del account, at, clock
+        token = credential.token if credential else "token"
+        self.shown.append(token)
         if not self.dials:
             self.dials.append(ScriptedSession(f"{device.id}#{len(self.sessions) + 1}"))
         outcome = self.dials.popleft()
         if isinstance(outcome, ScriptedSession):
+            outcome.credential = token
             self.sessions.append(outcome)
         return outcome
 

@@ -12,7 +12,19 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from harness.drivers.api import Accepted, Closed, Delivered, Outgoing, Page, Receipt, Refused, TokenRejected, Unknown
+from harness.drivers.api import (
+    Accepted,
+    Closed,
+    Credential,
+    Delivered,
+    Endpoint,
+    Outgoing,
+    Page,
+    Receipt,
+    Refused,
+    TokenRejected,
+    Unknown,
+)
 from harness.drivers.reference.session import ReferenceSession
 
 MESSAGE = {
@@ -41,9 +53,11 @@ async def connected(answering: Answering) -> AsyncIterator[ReferenceSession]:
             await answering(socket, json.loads(text))
 
     async with asyncio.timeout(PATIENCE_S), serve(handle, "127.0.0.1", 0, compression=None) as server:
-        port = server.sockets[0].getsockname()[1]
-        socket = await connect(f"ws://127.0.0.1:{port}/v1/ws", compression=None, proxy=None, close_timeout=0.5)
-        session = ReferenceSession(socket, connection="alice/phone#1", credential="token")
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        socket = await connect(f"ws{url.removeprefix('http')}/v1/ws", compression=None, proxy=None, close_timeout=0.5)
+        session = ReferenceSession(
+            socket, connection="alice/phone#1", credential=Credential("token"), at=Endpoint(url, url)
+        )
         yield session
         await session.close(abrupt=True)
 

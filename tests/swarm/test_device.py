@@ -210,7 +210,7 @@ def test_sessions_that_are_cut_at_once_count_as_failures(play: Play) -> None:
 
 
 def test_a_login_that_the_service_turns_down_is_named(play: Play) -> None:
-    """401 at the door and a token that dies in mid-session are both rejections on record."""
+    """401 at the door and a token that dies in mid-session are on record, each for what it is."""
     session = ScriptedSession("c1")
     dials: deque[ScriptedSession | Refused | Unknown] = deque([Refused("unauthorized", http_status=401), session])
 
@@ -220,8 +220,11 @@ def test_a_login_that_the_service_turns_down_is_named(play: Play) -> None:
         session.pushed.put_nowait(TokenRejected("token_expired"))
         await asyncio.sleep(1)
 
-    rejected = of(play(ScriptedDriver(dials=dials), scene), "token_rejected")
-    assert [line["error_code"] for line in rejected] == ["unauthorized", "token_expired"]
+    lines = play(ScriptedDriver(dials=dials), scene)
+    assert [(line["event"], line["error_code"]) for line in of(lines, "token_rejected", "token_expired")] == [
+        ("token_rejected", "unauthorized"),
+        ("token_expired", "token_expired"),
+    ]
 
 
 def test_receipts_of_others_are_recorded(play: Play) -> None:

@@ -22,7 +22,7 @@ ALICE, BOB = PersonPlan("alice", ("phone", "laptop")), PersonPlan("bob", ("phone
 ROUTES = {"*": Route("http://c", "http://a", "client->chat"), "alice": Route("x", "y", "client:alice->chat")}
 
 
-def config(**changes: str) -> SwarmConfig:
+def config() -> SwarmConfig:
     """A configuration with one of everything."""
     return SwarmConfig(
         run="r",
@@ -33,7 +33,9 @@ def config(**changes: str) -> SwarmConfig:
         workloads=(DirectWorkload("alice", "bob", 5.0), OfflineWorkload("bob/phone", 1.0, 2.0)),
         endpoints=ROUTES,
         direct=Endpoint("http://c", "http://a"),
-        **{"driver": "reference", **changes},
+        driver="reference",
+        client="naive",
+        defects=("ignores_retry_after",),
     )
 
 
@@ -61,9 +63,9 @@ def test_devices_take_their_own_way_where_they_have_one() -> None:
 
 
 def test_a_client_that_is_not_there_is_refused() -> None:
-    """A naive client must not silently be played by the correct one."""
-    with pytest.raises(UsageError, match="client 'naive' is not available"):
-        from_json(to_json(config(client="naive")))
+    """A client that does not retry must not silently be played by one that does."""
+    with pytest.raises(UsageError, match="client 'none' is not available"):
+        from_json(to_json(replace(config(), client="none")))
 
 
 def test_the_process_starts_light() -> None:

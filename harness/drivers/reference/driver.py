@@ -8,14 +8,25 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import count
 
 import msgspec
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
 
 from harness.core.clock import Clock
 from harness.core.errors import EnvironmentFault, UsageError
-from harness.drivers.api import Account, Device, Endpoint, IncompleteRead, Person, Refused, Stored, Unknown
+from harness.drivers.api import (
+    Account,
+    Credential,
+    Device,
+    Endpoint,
+    IncompleteRead,
+    Person,
+    Refused,
+    Stored,
+    Unknown,
+)
 from harness.drivers.reference.frames import ArchivePage
-from harness.drivers.reference.http import CONNECT_LIMIT_S, REJECTED_WITHOUT_EFFECT, Json, refusal, request
+from harness.drivers.reference.http import CONNECT_LIMIT_S, REJECTED_WITHOUT_EFFECT, error_code, refusal, request
+from harness.drivers.reference.rest import login
 from harness.drivers.reference.session import ReferenceSession
 
 PING_EVERY_S = 1.0
@@ -41,7 +52,7 @@ class ReferenceDriver:
     """Speaks the reference protocol: HTTP for accounts and the archive, a WebSocket for everything live."""
 
     kind = "reference"
-    capabilities: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset({"groups", "push", "refresh_token"})
     rejected_without_effect = REJECTED_WITHOUT_EFFECT
 
     def __init__(self) -> None:
@@ -62,6 +73,10 @@ class ReferenceDriver:
         accounts = await asyncio.gather(*map(register, people))
         return {account.person: account for account in accounts}
 
+    async def login(self, account: Account, device: Device, at: Endpoint) -> Credential | Refused | Unknown:
+        """Get an access and a refresh token."""
+        return await login(account, device.id, at)
+
     async def connect(
         self,
         account: Account,
@@ -69,44 +84,48 @@ class ReferenceDriver:
         at: Endpoint,
         *,
         clock: Clock,  # noqa: ARG002 - no client time in this handshake
+        credential: Credential | None = None,
     ) -> ReferenceSession | Refused | Unknown:
-        """Log in, then open the WebSocket at the address that the login's answer gives, or else at ``at.chat``."""
-        login = await _login(account, device.id, at)
-        if isinstance(login, Refused | Unknown):
-            return login
-        address = str(login.get("url") or f"{at.chat}/v1/ws")
-        return await self._open(_websocket(address), str(login["token"]), device)
+        """Open the WebSocket at the address that the login's answer gave, or else at ``at.chat``."""
+        shown = credential or await self.login(account, device, at)
+        if isinstance(shown, Refused | Unknown):
+            return shown
+        socket = await _open(_websocket(shown.chat or f"{at.chat}/v1/ws"), shown.token)
+        if isinstance(socket, Refused | Unknown):
+            return socket
+        number = next(self._connections)
+        return ReferenceSession(socket, connection=f"{device.id}#{number}", credential=shown, at=at)
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
         """Read the account's archive page by page to its end."""
-        login = await _login(account, ORACLE_DEVICE, at)
-        if isinstance(login, Refused | Unknown):
-            raise _broken_off(account, login.error_code)
+        shown = await login(account, ORACLE_DEVICE, at)
+        if isinstance(shown, Refused | Unknown):
+            raise _broken_off(account, shown.error_code)
         cursor: str | None = None
         while True:
-            page = await _archive_page(account, at, str(login["token"]), cursor)
+            page = await _archive_page(account, at, shown.token, cursor)
             for item in page.items:
                 yield item.stored()
             if not page.more:
                 return
             cursor = page.cursor
 
-    async def _open(self, address: str, token: str, device: Device) -> ReferenceSession | Refused | Unknown:
-        try:
-            socket = await connect(
-                address,
-                additional_headers={"Authorization": f"Bearer {token}"},
-                compression=None,
-                open_timeout=CONNECT_LIMIT_S,
-                ping_interval=PING_EVERY_S,
-                ping_timeout=PING_LIMIT_S,
-                close_timeout=CLOSE_LIMIT_S,
-                max_size=MAX_FRAME_BYTES,
-                proxy=None,
-            )
-        except (InvalidHandshake, OSError, EOFError) as problem:
-            return _failed(problem)
-        return ReferenceSession(socket, connection=f"{device.id}#{next(self._connections)}", credential=token)
+
+async def _open(address: str, token: str) -> ClientConnection | Refused | Unknown:
+    try:
+        return await connect(
+            address,
+            additional_headers={"Authorization": f"Bearer {token}"},
+            compression=None,
+            open_timeout=CONNECT_LIMIT_S,
+            ping_interval=PING_EVERY_S,
+            ping_timeout=PING_LIMIT_S,
+            close_timeout=CLOSE_LIMIT_S,
+            max_size=MAX_FRAME_BYTES,
+            proxy=None,
+        )
+    except (InvalidHandshake, OSError, EOFError) as problem:
+        return _failed(problem)
 
 
 async def _register(person: Person, at: Endpoint) -> Account:
@@ -118,14 +137,6 @@ async def _register(person: Person, at: Endpoint) -> Account:
             hint="each run needs a service with fresh data; its log says more",
         )
     return account
-
-
-async def _login(account: Account, device: str, at: Endpoint) -> Json | Refused | Unknown:
-    body = {"user": account.user, "password": account.password, "device": device}
-    answer = await request("POST", f"{at.auth}/v1/login", json=body)
-    if isinstance(answer, Refused | Unknown) or "token" in answer:
-        return answer
-    return Unknown("bad_answer")
 
 
 async def _archive_page(account: Account, at: Endpoint, token: str, cursor: str | None) -> ArchivePage:
@@ -153,7 +164,7 @@ def _websocket(url: str) -> str:
 def _failed(problem: InvalidHandshake | OSError | EOFError) -> Refused | Unknown:
     match problem:
         case InvalidStatus(response=response):
-            code = "unauthorized" if response.status_code == 401 else f"http_{response.status_code}"  # noqa: PLR2004
+            code = error_code(response.status_code, bytes(response.body))
             return refusal(response.status_code, code, response.headers.get("Retry-After"))
         case ConnectionRefusedError():
             return Refused("connect_failed")

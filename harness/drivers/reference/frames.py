@@ -17,9 +17,13 @@ NS_PER_MS = 1_000_000
 
 STATUS_OF_CODE: Mapping[str, int] = {
     "bad_request": 400,
+    "not_a_member": 403,
     "unknown_recipient": 404,
     "unknown_message": 404,
     "id_reused": 409,
+    "too_large": 413,
+    "unsupported_type": 415,
+    "rate_limited": 429,
 }
 """Error codes after which nothing was stored, with the HTTP status of the same meaning; others leave it open."""
 
@@ -55,24 +59,29 @@ class MessageFrame(msgspec.Struct, frozen=True, kw_only=True, tag="message"):
         }
 
 
-class AckFrame(msgspec.Struct, frozen=True, kw_only=True, tag="ack"):
-    """The message is on disk."""
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The message is on disk: the answer to a send over HTTP."""
 
-    ref: str
     message_id: str
     conversation_id: str
     seq: int
     server_time_ms: int
 
-    def accepted(self) -> Accepted:
+    def accepted(self, request_id: str | None = None) -> Accepted:
         """The acknowledgement as an outcome."""
         return Accepted(
             message_id=self.message_id,
             conversation_id=self.conversation_id,
             conversation_seq=self.seq,
             server_time_ns=self.server_time_ms * NS_PER_MS,
-            request_id=self.ref,
+            request_id=request_id,
         )
+
+
+class AckFrame(StoredAnswer, frozen=True, kw_only=True, tag="ack"):
+    """The same over the live connection."""
+
+    ref: str
 
 
 class OkFrame(msgspec.Struct, frozen=True, tag="ok"):
@@ -87,11 +96,14 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     ref: str | None
     code: str
     message: str = ""
+    retry_after_ms: int | None = None
 
     def outcome(self) -> Refused | Unknown:
         """A refusal only for codes that are documented to leave nothing behind."""
         status = STATUS_OF_CODE.get(self.code)
-        return Unknown(self.code) if status is None else Refused(self.code, http_status=status)
+        if status is None:
+            return Unknown(self.code, retry_after_ms=self.retry_after_ms)
+        return Refused(self.code, http_status=status, retry_after_ms=self.retry_after_ms)
 
 
 class ReceiptFrame(msgspec.Struct, frozen=True, kw_only=True, tag="receipt"):

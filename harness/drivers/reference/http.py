@@ -30,7 +30,10 @@ async def request(
     params: Mapping[str, str] | None = None,
     token: str | None = None,
 ) -> Json | Refused | Unknown:
-    """Ask once and return the answer's object; without a connection nothing was sent, and that is a refusal."""
+    """Ask once and return the answer's object, an empty one where it has none.
+
+    Without a connection nothing was sent, and that is a refusal.
+    """
     headers = {"Authorization": f"Bearer {token}"} if token else None
     try:
         async with httpx2.AsyncClient(trust_env=False, verify=_NO_CERTIFICATES, timeout=_LIMITS) as client:
@@ -52,11 +55,16 @@ def refusal(status: int, code: str, retry_after: str | None) -> Refused | Unknow
     return Unknown(code, http_status=status, retry_after_ms=retry_after_ms)
 
 
+def error_code(status: int, content: bytes) -> str:
+    """Return the code that an error's body names, or one made of its status."""
+    return str((_object(content) or {}).get("code", f"http_{status}"))
+
+
 def _outcome(answer: httpx2.Response) -> Json | Refused | Unknown:
-    body = _object(answer.content)
+    body = _object(answer.content or b"{}")
     if answer.is_success:
         return Unknown("bad_answer", http_status=answer.status_code) if body is None else body
-    code = str((body or {}).get("code", f"http_{answer.status_code}"))
+    code = error_code(answer.status_code, answer.content)
     return refusal(answer.status_code, code, answer.headers.get("Retry-After"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -15,6 +15,9 @@ from websockets.protocol import State
 from harness.drivers.api import (
     Accepted,
     Closed,
+    Credential,
+    Endpoint,
+    Group,
     Incoming,
     Outgoing,
     Page,
@@ -25,7 +28,6 @@ from harness.drivers.api import (
     Unknown,
 )
 from harness.drivers.reference.frames import (
-    NS_PER_MS,
     AckFrame,
     Answer,
     BadFrame,
@@ -37,22 +39,23 @@ from harness.drivers.reference.frames import (
     decode,
     encode,
 )
+from harness.drivers.reference.rest import BAD_ANSWER, Rest, send_fields
 
-CLOSE_TOKEN_EXPIRED = 4001
+REJECTIONS = {4001: "token_expired", 4002: "token_revoked"}
+"""Close codes that end a session for its token."""
 
 NOT_CONNECTED = Refused("not_connected")
 LOST = Unknown("connection_lost")
-BAD_ANSWER = Unknown("bad_answer")
-NOT_SUPPORTED = Refused("not_supported")
 
 
 class ReferenceSession:
-    """One device's WebSocket; made by the driver, which has done the handshake."""
+    """One device's WebSocket, made by the driver, which has done the handshake; and its requests over HTTP."""
 
-    def __init__(self, socket: ClientConnection, *, connection: str, credential: str) -> None:
+    def __init__(self, socket: ClientConnection, *, connection: str, credential: Credential, at: Endpoint) -> None:
         self.connection = connection
-        self.credential = credential
+        self.credential = credential.token
         self._socket = socket
+        self._rest = Rest(at, credential)
         self._refs = count(1)
         self._waiting: dict[str, asyncio.Future[Answer | Unknown]] = {}
         self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
@@ -60,14 +63,10 @@ class ReferenceSession:
 
     async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:  # noqa: ARG002 - the protocol has no place for it
         """Send once and wait for the acknowledgement."""
-        answer = await self._ask(
-            "send",
-            client_message_id=message.client_message_id,
-            to=message.recipient,
-            body=message.body,
-            client_time_ms=message.client_time_ns // NS_PER_MS,
-        )
-        return answer.accepted() if isinstance(answer, AckFrame) else _no(answer)
+        if message.over == "http":
+            return await self._rest.send(message)
+        answer = await self._ask("send", **send_fields(message))
+        return answer.accepted(answer.ref) if isinstance(answer, AckFrame) else _no(answer)
 
     async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
         """Read one page of this account's feed."""
@@ -80,12 +79,34 @@ class ReferenceSession:
         return None if isinstance(answer, OkFrame) else _no(answer)
 
     async def refresh(self) -> Refreshed | Refused | Unknown:
-        """Not part of this protocol: a new credential takes a new login."""
-        return NOT_SUPPORTED
+        """Exchange the refresh token over HTTP; the live connection goes on with the token it was opened with."""
+        outcome = await self._rest.refresh()
+        self.credential = self._rest.credential.token
+        return outcome
 
-    async def register_push(self, token: str | None) -> Refused | Unknown | None:  # noqa: ARG002 - nothing takes it
-        """Not part of this protocol."""
-        return NOT_SUPPORTED
+    async def register_push(self, token: str | None) -> Refused | Unknown | None:
+        """Register this device's push token, or remove it."""
+        return await self._rest.register_push(token)
+
+    async def create_group(self, members: Sequence[str]) -> Group | Refused | Unknown:
+        """Make a group of these people, the caller among them."""
+        return await self._rest.create_group(members)
+
+    async def join(self, conversation_id: str) -> Refused | Unknown | None:
+        """Become a member of a group."""
+        return await self._rest.join(conversation_id)
+
+    async def leave(self, conversation_id: str) -> Refused | Unknown | None:
+        """Leave a group."""
+        return await self._rest.leave(conversation_id)
+
+    async def block(self, user: str) -> Refused | Unknown | None:
+        """See nothing more of somebody."""
+        return await self._rest.block(user)
+
+    async def unblock(self, user: str) -> Refused | Unknown | None:
+        """Take a block back."""
+        return await self._rest.unblock(user)
 
     async def incoming(self) -> AsyncIterator[Incoming]:
         """Yield pushed messages and receipts until the connection has ended; for one reader."""
@@ -146,8 +167,8 @@ class ReferenceSession:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(LOST)
-        if closed.code == CLOSE_TOKEN_EXPIRED:
-            self._pushed.put_nowait(TokenRejected("token_expired"))
+        if closed.code in REJECTIONS:
+            self._pushed.put_nowait(TokenRejected(REJECTIONS[closed.code]))
         self._pushed.put_nowait(closed)
 
 
