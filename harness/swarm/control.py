@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -97,6 +97,23 @@ class SwarmClient:
     async def clock(self, device: str) -> float:
         """Return by how many seconds a device's wall clock is off."""
         return float((await self._do("clock", device=device))["offset_s"])
+
+    async def say(self, device: str, to: str, body: str) -> str:
+        """Let a device send one message; returns its client id."""
+        return str((await self._do("say", device=device, to=to, body=body))["client_message_id"])
+
+    async def sighted(self, message: str, events: Sequence[str], *, by: str | None, within_s: float) -> bool:
+        """Wait until one of these events of a said message was recorded, by a person or device if ``by`` names one."""
+        answer = await self._do("sighted", within_s=within_s, message=message, events=list(events), by=by)
+        return bool(answer["sighted"])
+
+    async def leave(self, device: str) -> None:
+        """Let a device go offline on purpose."""
+        await self._do("leave", device=device)
+
+    async def come_back(self, device: str) -> None:
+        """Let a device connect again."""
+        await self._do("come_back", device=device)
 
     async def quiesce(self) -> None:
         """Let nobody write anything new."""

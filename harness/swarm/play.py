@@ -23,6 +23,7 @@ from harness.swarm.device import DeviceAgent, World
 from harness.swarm.generator import Generator, Lag
 from harness.swarm.oracle import Oracle
 from harness.swarm.people import make_people
+from harness.swarm.prompter import Prompter
 from harness.swarm.watches import Fired, Watches
 from harness.workloads.bodies import sentences
 from harness.workloads.offline import Move, moves
@@ -52,6 +53,7 @@ class Swarm:
         self._absences: list[asyncio.Task[None]] = []
         self.recorder = Recorder(config.events, run=config.run, role="swarm", observer="client", clock=self._clock)
         self.recorder.subscribe(self._watches.see)
+        self.prompter = Prompter(self._agents, self._driver, self.recorder, salt=self._salt(), clock=self._clock)
         self._beating = spawn(self._beat())
 
     async def provision(self, within_s: float) -> None:
@@ -78,7 +80,7 @@ class Swarm:
         self._generators = self._make_generators()
 
     def _make_generators(self) -> list[Generator]:
-        salt = hashlib.sha256(self._config.run.encode()).hexdigest()[:SALT_LENGTH]
+        salt = self._salt()
         bodies = sentences(self._seed, canary=canary(self._key))
         return [
             Generator(
@@ -94,6 +96,9 @@ class Swarm:
             for index, workload in enumerate(self._config.workloads)
             if isinstance(workload, DirectWorkload)
         ]
+
+    def _salt(self) -> str:
+        return hashlib.sha256(self._config.run.encode()).hexdigest()[:SALT_LENGTH]
 
     def _first_device(self, person: str) -> DeviceAgent:
         return next(agent for agent in self._agents.values() if agent.device.person == person)

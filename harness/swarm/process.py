@@ -40,6 +40,10 @@ class Control:
             "watch": self._watch,
             "set_clock": self._set_clock,
             "clock": self._clock,
+            "say": self._say,
+            "sighted": self._sighted,
+            "leave": self._leave,
+            "come_back": self._come_back,
             "quiesce": self._quiesce,
             "final": self._final,
             "oracle": self._oracle,
@@ -104,6 +108,22 @@ class Control:
 
     async def _clock(self, command: Command) -> Answer:
         return {"offset_s": self._play.clock(command["device"]).offset_s}
+
+    async def _say(self, command: Command) -> Answer:
+        said = self._play.prompter.say(command["device"], command["to"], command["body"])
+        return {"client_message_id": said}
+
+    async def _sighted(self, command: Command) -> Answer:
+        wait = (command["message"], command["events"], command.get("by"), command["within_s"])
+        return {"sighted": await self._play.prompter.sighted(*wait)}
+
+    async def _leave(self, command: Command) -> Answer:
+        await self._play.prompter.leave(command["device"])
+        return {}
+
+    async def _come_back(self, command: Command) -> Answer:
+        self._play.prompter.come_back(command["device"])
+        return {}
 
     async def _quiesce(self, _: Command) -> Answer:
         self._play.quiesce()
