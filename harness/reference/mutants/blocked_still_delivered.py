@@ -1,0 +1,24 @@
+"""Reads once who has blocked a sender: a block that comes later does not hold."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from harness.reference.membership import Audience
+from harness.reference.parts import Parts
+
+
+class RememberedBlocks(Audience):
+    """Keeps the blocks that were there at a sender's first message."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, frozenset[str]] = {}
+
+    def who_blocked(self, connection: sqlite3.Connection, sender: str) -> frozenset[str]:
+        """Return the people who had blocked this sender when it was first seen."""
+        if sender not in self._first:
+            self._first[sender] = super().who_blocked(connection, sender)
+        return self._first[sender]
+
+
+PARTS = Parts(audience=RememberedBlocks)

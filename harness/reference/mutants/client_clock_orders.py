@@ -1,0 +1,27 @@
+"""Makes a message's place in its conversation from the sender's clock."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from msgspec.structs import replace
+
+from harness.reference.frames import Draft, Message
+from harness.reference.messages import Messages
+from harness.reference.parts import Parts
+
+TAKEN = "SELECT 1 FROM messages WHERE conversation_id = ? AND seq = ?"
+
+
+class OrderedByClients(Messages):
+    """Numbers a message by the time that its client claims."""
+
+    def _next(self, connection: sqlite3.Connection, sender: str, wanted: Draft, conversation_id: str) -> Message:
+        message = super()._next(connection, sender, wanted, conversation_id)
+        seq = message.server_time_ms if wanted.client_time_ms is None else wanted.client_time_ms
+        while connection.execute(TAKEN, (conversation_id, seq)).fetchone() is not None:
+            seq += 1
+        return replace(message, seq=seq)
+
+
+PARTS = Parts(messages=OrderedByClients)

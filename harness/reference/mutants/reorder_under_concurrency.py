@@ -1,0 +1,47 @@
+"""Lets a second writer help out when sends queue up, which numbers messages from a range of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+from msgspec.structs import replace
+
+from harness.reference.clock import Clock
+from harness.reference.database import Database
+from harness.reference.frames import Draft, Message
+from harness.reference.membership import Audience
+from harness.reference.messages import Appended, Deduplication, Messages
+from harness.reference.parts import Parts
+from harness.reference.push_store import PushStore
+
+QUEUE = 4
+RANGE = 50
+TAKEN = "SELECT 1 FROM messages WHERE conversation_id = ? AND seq = ?"
+
+
+class TwoWriters(Messages):
+    """Has a range of numbers for each of two writers, to spare them waiting for each other."""
+
+    def __init__(
+        self, database: Database, deduplication: Deduplication, audience: Audience, pushes: PushStore, clock: Clock
+    ) -> None:
+        super().__init__(database, deduplication, audience, pushes, clock)
+        self._queued: set[asyncio.Future[Appended]] = set()
+
+    def append(self, sender: str, wanted: Draft) -> asyncio.Future[Appended]:
+        """Queue a send."""
+        stored = super().append(sender, wanted)
+        self._queued.add(stored)
+        stored.add_done_callback(self._queued.discard)
+        return stored
+
+    def _next(self, connection: sqlite3.Connection, sender: str, wanted: Draft, conversation_id: str) -> Message:
+        message = super()._next(connection, sender, wanted, conversation_id)
+        seq = message.seq + (RANGE if len(self._queued) >= QUEUE else 0)
+        while connection.execute(TAKEN, (conversation_id, seq)).fetchone() is not None:
+            seq += 1
+        return replace(message, seq=seq)
+
+
+PARTS = Parts(messages=TwoWriters)
