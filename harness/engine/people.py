@@ -99,7 +99,7 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
 
 def _route(stack: Stack, whose: str | None) -> Route:
     chat, auth = (_edge(stack, link, whose) for link in (CHAT, AUTH))
-    return Route(chat=stack.url(chat), auth=stack.url(auth), link=chat)
+    return Route(chat=stack.url(chat), auth=stack.url(auth), link=chat, auth_link=auth)
 
 
 def _edge(stack: Stack, link: str, whose: str | None) -> str:

@@ -10,7 +10,18 @@ from contextlib import suppress
 from harness.core.clock import Clock
 from harness.core.plan import Transport
 from harness.core.retry import RetryPolicy
-from harness.drivers.api import Account, Closed, Credential, Device, Driver, Endpoint, Refused, Session, Unknown
+from harness.drivers.api import (
+    Account,
+    Closed,
+    Credential,
+    Device,
+    Driver,
+    Endpoint,
+    Refused,
+    Session,
+    TokenRejected,
+    Unknown,
+)
 from harness.drivers.tokens import UNAUTHORISED, Spawn, Tokens
 from harness.history.recorder import Recorder
 
@@ -55,6 +66,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
         self._latest: Session | None = None
+        self._opened_with = ""
         self._up = asyncio.Event()
         self._drop_reason: str | None = None
         self.last_error = "not yet tried"
@@ -77,6 +89,10 @@ class Connection:
             self._forget()
             self._drop_reason = reason
             await session.close(abrupt=True)
+
+    def rejected(self, session: Session, rejection: TokenRejected) -> None:
+        """Take note that the service ended the live session for its token: the one it was opened with."""
+        self._tokens.refused(self._opened_with, rejection.error_code, connection=session.connection, link=self._link)
 
     def start(self) -> None:
         """Begin to connect; harmless when it has begun."""
@@ -124,7 +140,7 @@ class Connection:
         opened = loop.time()
         self._record_opened(session)
         self._session = self._latest = session
-        self._drop_reason = None
+        self._opened_with, self._drop_reason = session.credential, None
         self._tokens.opened(session)
         self._up.set()
         try:

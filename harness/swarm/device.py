@@ -116,7 +116,7 @@ class DeviceAgent:
         await self._connection.drop(session, reason)
 
     def _rejected(self, session: Session, rejection: TokenRejected) -> None:
-        self._tokens.refused(session.credential, rejection.error_code, connection=session.connection)
+        self._connection.rejected(session, rejection)
 
 
 def _tokens(device: Device, account: Account, route: Route, world: World) -> Tokens:

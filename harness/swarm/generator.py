@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
 
-from harness.core.plan import DirectWorkload
-from harness.core.seeds import Seed
-from harness.drivers.api import Driver, Outgoing
+from harness.core.clock import Clock
+from harness.core.plan import Transport
+from harness.drivers.api import Outgoing
 from harness.swarm.device import DeviceAgent
-from harness.workloads.direct import Send, sends
+from harness.workloads.direct import Send
 
 NS_PER_S = 1_000_000_000
+
+
+class Due(Protocol):
+    """Something of a plan that is due so many seconds after its beginning."""
+
+    @property
+    def due_s(self) -> float:
+        """Seconds after the beginning."""
+        ...
+
+
+D = TypeVar("D", bound=Due)
 
 
 class Lag:
@@ -36,42 +49,42 @@ class Lag:
         return worst
 
 
-class Generator:
-    """Plays one direct workload from one device until it is cancelled."""
+class Generator(Generic[D]):
+    """Hands what a plan holds to ``post`` when it is due (monotonic), until it is cancelled."""
 
-    def __init__(
-        self,
-        workload: DirectWorkload,
-        agent: DeviceAgent,
-        *,
-        index: int,
-        salt: str,
-        seed: Seed,
-        sentences: Sequence[str],
-        driver: Driver,
-        lag: Lag,
-    ) -> None:
-        self._outbox = agent.outbox
-        self._clock = agent.clock
+    def __init__(self, plan: Iterable[D], post: Callable[[D, int], None], *, clock: Clock, lag: Lag) -> None:
+        self._plan = plan
+        self._post = post
+        self._clock = clock
         self._lag = lag
-        self._conversation = driver.direct_conversation(workload.sender, workload.recipient)
-        self._plan: Iterator[Send] = sends(workload, seed=seed, index=index, salt=salt, sentences=sentences)
 
     async def play(self) -> None:
-        """Send what is due when it is due; what is late is sent at once and its lateness noted."""
+        """Post what is due when it is due; what is late is posted at once and its lateness noted."""
         began_ns = self._clock.mono_ns()
-        for send in self._plan:
-            due_ns = began_ns + round(send.due_s * NS_PER_S)
+        for item in self._plan:
+            due_ns = began_ns + round(item.due_s * NS_PER_S)
             # Sleeps even when late: people who write a lot must not keep the others from being served.
             await asyncio.sleep(max(0, due_ns - self._clock.mono_ns()) / NS_PER_S)
             self._lag.note(self._clock.mono_ns() - due_ns)
-            self._outbox.submit(self._message(send), intended_ns=due_ns)
+            self._post(item, due_ns)
 
-    def _message(self, send: Send) -> Outgoing:
-        return Outgoing(
+
+class DirectChat:
+    """One person's messages to another, written on one device."""
+
+    def __init__(self, agent: DeviceAgent, conversation: str, over: Transport) -> None:
+        self._agent = agent
+        self._conversation = conversation
+        self._over: Transport = over
+
+    def post(self, send: Send, due_ns: int) -> None:
+        """Write one."""
+        message = Outgoing(
             client_message_id=send.client_message_id,
             conversation_id=self._conversation,
             recipient=send.recipient,
             body=send.body,
-            client_time_ns=self._clock.wall_ns(),
+            client_time_ns=self._agent.clock.wall_ns(),
+            over=self._over,
         )
+        self._agent.outbox.submit(message, intended_ns=due_ns)

@@ -10,7 +10,6 @@ from harness.core.clock import SystemClock
 from harness.core.digests import canary
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
-from harness.core.plan import DirectWorkload, OfflineWorkload
 from harness.core.seeds import Seed
 from harness.drivers.api import Account
 from harness.drivers.naive import habits
@@ -20,13 +19,14 @@ from harness.history.recorder import Recorder
 from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import SwarmConfig
 from harness.swarm.device import DeviceAgent, World
-from harness.swarm.generator import Generator, Lag
+from harness.swarm.generator import Lag
 from harness.swarm.oracle import Oracle
 from harness.swarm.people import make_people
 from harness.swarm.prompter import Prompter
+from harness.swarm.push_tokens import register_push_tokens
+from harness.swarm.timetable import Means, Timetable
 from harness.swarm.watches import Fired, Watches
 from harness.workloads.bodies import sentences
-from harness.workloads.offline import Move, moves
 
 SALT_LENGTH = 6
 BEAT_S = 1.0
@@ -48,21 +48,25 @@ class Swarm:
         self._habits = habits(config.defects)
         self._accounts: Mapping[str, Account] = {}
         self._agents: dict[str, DeviceAgent] = {}
-        self._generators: list[Generator] = []
+        self._timetable: Timetable | None = None
         self._sending: list[asyncio.Task[None]] = []
-        self._absences: list[asyncio.Task[None]] = []
+        self._moving: list[asyncio.Task[None]] = []
         self.recorder = Recorder(config.events, run=config.run, role="swarm", observer="client", clock=self._clock)
         self.recorder.subscribe(self._watches.see)
         self.prompter = Prompter(self._agents, self._driver, self.recorder, salt=self._salt(), clock=self._clock)
         self._beating = spawn(self._beat())
 
     async def provision(self, within_s: float) -> None:
-        """Make people and accounts and connect every device; raises ``EnvironmentFault`` naming those that are not."""
+        """Make people, accounts and groups and connect every device.
+
+        Raises ``EnvironmentFault``, which names the devices that are not connected in time.
+        """
         self.recorder.phase = self.recorder.phase or "provision"
         try:
             async with asyncio.timeout(within_s):
                 await self._make_agents()
                 await self._all_in_touch()
+                await self._prepare()
         except TimeoutError:
             raise EnvironmentFault(
                 self._not_connected(within_s), hint="see the service's log in the run folder"
@@ -77,31 +81,28 @@ class Swarm:
             for device in person.devices:
                 account, route = self._accounts[person.name], config.route(device.id)
                 self._agents[device.id] = DeviceAgent(device, account, route, world)
-        self._generators = self._make_generators()
 
-    def _make_generators(self) -> list[Generator]:
-        salt = self._salt()
-        bodies = sentences(self._seed, canary=canary(self._key))
-        return [
-            Generator(
-                workload,
-                self._first_device(workload.sender),
-                index=index,
-                salt=salt,
-                seed=self._seed,
-                sentences=bodies,
-                driver=self._driver,
-                lag=self._lag,
-            )
-            for index, workload in enumerate(self._config.workloads)
-            if isinstance(workload, DirectWorkload)
-        ]
+    async def _prepare(self) -> None:
+        """What takes a session: push tokens and groups."""
+        pushed = {person.name for person in self._config.people if person.push}
+        agents = [agent for agent in self._agents.values() if agent.device.person in pushed]
+        await register_push_tokens(agents, self.recorder, seed=self._seed, salt=self._salt(), key=self._key)
+        self._timetable = Timetable(self._config.workloads, self._agents, self._means())
+        await self._timetable.prepare()
+
+    def _means(self) -> Means:
+        return Means(
+            driver=self._driver,
+            recorder=self.recorder,
+            seed=self._seed,
+            salt=self._salt(),
+            sentences=sentences(self._seed, canary=canary(self._key)),
+            clock=self._clock,
+            lag=self._lag,
+        )
 
     def _salt(self) -> str:
         return hashlib.sha256(self._config.run.encode()).hexdigest()[:SALT_LENGTH]
-
-    def _first_device(self, person: str) -> DeviceAgent:
-        return next(agent for agent in self._agents.values() if agent.device.person == person)
 
     async def _all_in_touch(self) -> None:
         for agent in self._agents.values():
@@ -112,29 +113,24 @@ class Swarm:
 
     def _not_connected(self, within_s: float) -> str:
         missing = [f"{name} ({agent.last_error})" for name, agent in self._agents.items() if not agent.in_touch]
-        whom = ", ".join(missing) or "the accounts of the people"
+        whom = ", ".join(missing) or "the accounts, push tokens or groups of the people"
         return f"not connected and synced within {within_s:g} s: {whom}"
+
+    @property
+    def _plan(self) -> Timetable:
+        if self._timetable is None:
+            raise UsageError("the people are not there yet")
+        return self._timetable
 
     def begin(self) -> None:
         """Start the workloads that send."""
-        self._sending = [self._spawn(generator.play()) for generator in self._generators]
+        self._sending = [self._spawn(play) for play in self._plan.sending()]
 
     def enter(self, phase: Phase) -> None:
-        """Stamp what is recorded from now on with ``phase``; inject starts the absences."""
+        """Stamp what is recorded from now on with ``phase``; inject starts absences and changes of membership."""
         self.recorder.phase = phase
         if phase == "inject":
-            absences = (each for each in self._config.workloads if isinstance(each, OfflineWorkload))
-            self._absences = [self._spawn(self._absence(moves(each))) for each in absences]
-
-    async def _absence(self, steps: tuple[Move, ...]) -> None:
-        began = asyncio.get_running_loop().time()
-        for step in steps:
-            await asyncio.sleep(began + step.at_s - asyncio.get_running_loop().time())
-            agent = self._agents[step.device]
-            if step.kind == "leave":
-                await agent.go_offline()
-            else:
-                agent.come_online()
+            self._moving = [self._spawn(play) for play in self._plan.moving()]
 
     def watch(self, watch: str, *, event: str, of: str | None, nth: int) -> None:
         """Call ``fired`` at the nth such event, counted from now."""
@@ -154,7 +150,7 @@ class Swarm:
     async def final(self, within_s: float) -> dict[str, int | list[str]]:
         """Give up what is unsettled, bring everybody back and let each device follow its cursor to the end."""
         self.quiesce()
-        self._return_nobody()
+        self._stop_moving()
         for agent in self._agents.values():
             agent.outbox.give_up()
         follows = {name: asyncio.create_task(agent.follow_to_end()) for name, agent in self._agents.items()}
@@ -166,8 +162,8 @@ class Swarm:
         await asyncio.gather(*(follows[name] for name in follows if name not in missing))
         return {"devices": len(follows), "synced": len(follows) - len(missing), "missing": missing}
 
-    def _return_nobody(self) -> None:
-        for task in self._absences:
+    def _stop_moving(self) -> None:
+        for task in self._moving:
             task.cancel()
 
     async def oracle(self, within_s: float) -> dict[str, int | bool]:
@@ -196,7 +192,7 @@ class Swarm:
     async def stop(self) -> None:
         """End in order: everybody says goodbye, and the history gets its last word."""
         self.quiesce()
-        self._return_nobody()
+        self._stop_moving()
         for agent in self._agents.values():
             agent.outbox.give_up()
         goodbyes = [asyncio.create_task(agent.leave()) for agent in self._agents.values()]

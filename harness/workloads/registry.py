@@ -8,9 +8,13 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.plan import DirectWorkload, OfflineWorkload, Workload
+from harness.core.plan import DirectWorkload, GroupWorkload, OfflineWorkload, Workload
 
-KINDS: Mapping[str, type[DirectWorkload | OfflineWorkload]] = {"direct": DirectWorkload, "offline": OfflineWorkload}
+KINDS: Mapping[str, type[DirectWorkload | OfflineWorkload | GroupWorkload]] = {
+    "direct": DirectWorkload,
+    "offline": OfflineWorkload,
+    "group": GroupWorkload,
+}
 
 
 def workload(raw: Mapping[str, Any]) -> Workload:
