@@ -125,6 +125,27 @@ class ReferenceChat:
         )
         return WireDevice(self._connections.enter_context(opening))
 
+    def ask(self, method: str, path: str, token: str, body: Json | None = None) -> httpx2.Response:
+        """Make a request of a person to ``/v1/PATH``."""
+        headers = {"Authorization": f"Bearer {token}"}
+        return self.http.request(method, f"{self.url}/v1/{path}", json=body, headers=headers)
+
+    def post(self, token: str, **fields: Any) -> httpx2.Response:
+        """Send a message over HTTP."""
+        draft = {"client_message_id": secrets.token_hex(8), "body": "over HTTP", **fields}
+        return self.ask("POST", "messages", token, draft)
+
+    def refresh(self, refresh_token: str) -> httpx2.Response:
+        """Ask for new tokens."""
+        return self.http.post(f"{self.url}/v1/refresh", json={"refresh_token": refresh_token})
+
+    def control(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Make a request to the control port and return its answer."""
+        headers = {"Authorization": f"Bearer {self.control_token}"}
+        answer = self.http.request(method, f"{self.control_url}/{path}", json=body, headers=headers)
+        result: Json = answer.raise_for_status().json()
+        return result
+
     def close(self) -> None:
         """Kill the process and let go of every connection."""
         self.end(signal.SIGKILL)
