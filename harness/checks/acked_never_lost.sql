@@ -19,7 +19,7 @@ where s.accepted_ns <= (select oracle_ns from run_times)
   and (
       exists (
           select 1 from members as m left join oracle_status as o on o.person = m.person
-          where m.op = s.op and m.person is not null and not coalesce(o.complete, false)
+          where m.op = s.op and not coalesce(o.complete, false)
       )
       or exists (select 1 from audience as a where a.op = s.op and a.final_synced_ns is null)
   );
@@ -71,7 +71,7 @@ select
     a.accepted_ns as mono_ns,
     case when seen.live > 0 then 'recipient_online_delivered' else 'server_accepted' end as last_step,
     'stored' as missing_step,
-    concat('message ', a.message_id, ' from ', a.device, ' to ', a.recipient, ' was acknowledged at ', at_s(a.accepted_ns),
+    concat('message ', a.message_id, ' from ', a.device, ' to ', coalesce(a.recipient, 'its group'), ' was acknowledged at ', at_s(a.accepted_ns),
            ' and is missing from the complete archive of ', lost.readers, '.') as text,
     'lost' as kind
 from acked as a join lost using (op) left join seen on seen.message = a.client_message_id

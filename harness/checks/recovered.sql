@@ -47,7 +47,7 @@ retries as (
     select coalesce(op, client_message_id) as op, max(mono_ns) as retry_ns from witnessed where event = 'client_retry_scheduled' group by 1
 ),
 -- A sender is owed an answer when its client was still trying after the last fault was gone and its device was there.
--- An attempt that was refused and not to be repeated was answered.
+-- An attempt that was refused and not to be repeated was answered, and one that went on under another id is not waited for.
 owed as (
     select s.*, b.base_ns, b.base_ns + p.recover_within_ns as due_ns
     from sends as s
@@ -58,7 +58,7 @@ owed as (
         select greatest(s.started_ns, t.calm_ns,
                (select max(h.mono_ns) from presence as h where h.device = s.device and h.here and h.mono_ns <= t.final_ns)) as base_ns
     ) as b
-    where y.retry_ns > s.last_started_ns or (s.last_started_ns >= t.calm_ns and s.outcome <> 'fail')
+    where not s.renamed and (y.retry_ns > s.last_started_ns or (s.last_started_ns >= t.calm_ns and s.outcome <> 'fail'))
 ),
 unanswered as (
     select o.* from owed as o, run_times as t

@@ -13,17 +13,25 @@ from events
 where observer in ('client', 'wire', 'oracle') and message_id is not null and client_message_id is not null
 group by message_id;
 
+-- What was recorded of sends. An operation whose client gave the message another id became another message with it:
+-- the service can only know the ids, so each is judged as a message of its own.
+create table sendings as
+select
+    *,
+    coalesce(op, client_message_id) as origin,
+    coalesce(min(client_message_id) over same <> max(client_message_id) over same, false) as renamed,
+    case when renamed then coalesce(client_message_id, op) else coalesce(op, client_message_id) end as name,
+    coalesce(attempt, 1) as number
+from witnessed
+where event in ('client_send_started', 'server_accepted', 'client_send_failed') and coalesce(op, client_message_id) is not null
+window same as (partition by coalesce(op, client_message_id));
+
 -- One row per wire attempt. An attempt whose end nobody saw is unknown, never failed.
 create table attempts as
-with said as (
-    select coalesce(op, client_message_id) as op, coalesce(attempt, 1) as attempt, event, outcome, mono_ns, error_code, http_status
-    from witnessed
-    where event in ('client_send_started', 'server_accepted', 'client_send_failed')
-      and coalesce(op, client_message_id) is not null
-)
 select
-    op,
-    attempt,
+    name as op,
+    number as attempt,
+    min(origin) as origin,
     min(mono_ns) filter (event = 'client_send_started') as started_ns,
     min(mono_ns) filter (event = 'server_accepted') as accepted_ns,
     min(mono_ns) filter (event = 'client_send_failed') as failed_ns,
@@ -34,29 +42,34 @@ select
         else 'unknown'
     end as outcome,
     min(error_code) filter (event = 'client_send_failed') as error_code,
-    min(http_status) filter (event = 'client_send_failed') as http_status
-from said
-group by op, attempt
+    min(http_status) filter (event = 'client_send_failed') as http_status,
+    max(retry_after_ms) filter (event = 'client_send_failed') as retry_after_ms,
+    min(device) filter (event = 'client_send_started') as device,
+    min(credential_ref) filter (event = 'client_send_started') as credential_ref
+from sendings
+group by name, number
 having count(*) filter (event = 'client_send_started') > 0;
 
--- One row per operation: a send with all its attempts.
+-- One row per message of an operation: a send with all its attempts.
 create table sends as
 with said as (
     select
-        coalesce(op, client_message_id) as op,
+        name as op,
+        min(origin) as origin,
+        bool_or(renamed) as renamed,
         min(coalesce(client_message_id, op)) as client_message_id,
         arg_min(conversation_id, mono_ns) as conversation_id,
         arg_min(sender, mono_ns) filter (event = 'client_send_started') as sender,
         arg_min(recipient, mono_ns) filter (event = 'client_send_started') as recipient,
         arg_min(device, mono_ns) filter (event = 'client_send_started') as device,
         arg_min(body_digest, mono_ns) filter (event = 'client_send_started') as body_digest,
+        arg_min(client_time_ns, mono_ns) filter (event = 'client_send_started') as client_time_ns,
+        arg_min(intended_ns, mono_ns) filter (event = 'client_send_started') as intended_ns,
         arg_min(message_id, mono_ns) filter (event = 'server_accepted') as message_id,
         arg_min(conversation_seq, mono_ns) filter (event = 'server_accepted') as conversation_seq,
         min(mono_ns) filter (event = 'client_send_failed' and detail->>'final' = 'true') as given_up_ns
-    from witnessed
-    where event in ('client_send_started', 'server_accepted', 'client_send_failed')
-      and coalesce(op, client_message_id) is not null
-    group by coalesce(op, client_message_id)
+    from sendings
+    group by name
 ),
 tried as (
     select
@@ -151,10 +164,111 @@ select
     ) as lost_ns
 from opened as o;
 
--- Who belongs to which message, and on which devices it must arrive: those known before it was sent.
-create table members as
-select distinct op, conversation_id, unnest([sender, recipient]) as person from sends;
+-- Each beginning and each confirmation of a change of who sees what: a person and a conversation, or, for a block,
+-- a person and another one whose messages that person no longer gets.
+create table changes as
+with said as (
+    select
+        detail->>'change' as change,
+        change in ('block', 'unblock') as blocks,
+        case when blocks then sender else recipient end as person,
+        case when blocks then recipient end as other,
+        case when not blocks then conversation_id end as conversation_id,
+        event = 'membership_changed' as done,
+        mono_ns as at_ns
+    from witnessed
+    where event in ('membership_changing', 'membership_changed')
+)
+select
+    person,
+    other,
+    conversation_id,
+    change in ('join', 'create', 'block') as starts,
+    done,
+    at_ns,
+    case
+        when done then coalesce(
+            max(at_ns) filter (not done) over (
+                partition by person, other, conversation_id, change order by at_ns, done rows unbounded preceding
+            ),
+            at_ns
+        )
+        else at_ns
+    end as began_ns
+from said
+where person is not null
+  and change in ('join', 'create', 'leave', 'block', 'unblock')
+  and (other is not null or conversation_id is not null);
 
+-- Whom a message is for: `must` get it, `may` get it (a change overlapped with it), or `never`. A message was stored
+-- at some moment from its first attempt to its acknowledgement. Nobody else is known to a group of which no change
+-- is on record, and its outsiders are unknown too (`closed`).
+create table belongs as
+with spans as (
+    select op, sender, recipient, conversation_id, started_ns, coalesce(accepted_ns, 9223372036854775807) as ended_ns,
+           recipient is null and coalesce(conversation_id in (select c.conversation_id from changes as c), false) as grouped
+    from sends
+),
+candidates as (
+    select *, unnest(list_distinct([sender, recipient])) as person from spans where not grouped
+    union all
+    select s.*, c.person
+    from spans as s join (
+        select conversation_id, person from changes where conversation_id is not null
+        union
+        select conversation_id, sender from spans where grouped and sender is not null
+    ) as c using (conversation_id)
+    where s.grouped
+),
+-- A change is sure once it was confirmed before the message began and nothing to the contrary has begun since.
+turns as (
+    select
+        c.op, c.person, m.other is not null as blocks,
+        max(m.began_ns) filter (m.starts and m.done and m.at_ns <= c.started_ns) as on_from_ns,
+        max(m.at_ns) filter (not m.starts and m.at_ns <= c.ended_ns) as off_ns,
+        max(m.began_ns) filter (not m.starts and m.done and m.at_ns <= c.started_ns) as off_from_ns,
+        max(m.at_ns) filter (m.starts and m.at_ns <= c.ended_ns) as on_ns
+    from candidates as c
+    join changes as m
+      on m.person = c.person
+     and ((c.grouped and m.conversation_id = c.conversation_id) or m.other = c.sender)
+    group by all
+),
+settled as (
+    select op, person, blocks,
+           on_from_ns is not null and (off_ns is null or on_from_ns >= off_ns) as surely_on,
+           on_ns is null or (off_from_ns is not null and off_from_ns >= on_ns) as surely_off
+    from turns
+),
+inside as (
+    select
+        c.op, c.person, c.grouped or c.recipient is not null as closed,
+        case
+            when not c.grouped or t.surely_on then 'must'
+            when c.person = c.sender or not coalesce(t.surely_off, true) then 'may'
+            else 'never'
+        end as member,
+        case when b.op is null or b.surely_off then 'no' when b.surely_on then 'yes' else 'perhaps' end as blocked
+    from candidates as c
+    left join settled as t on t.op = c.op and t.person = c.person and not t.blocks
+    left join settled as b on b.op = c.op and b.person = c.person and b.blocks
+)
+select
+    op,
+    person,
+    closed,
+    member,
+    case
+        when member = 'never' or blocked = 'yes' then 'never'
+        when member = 'may' or blocked = 'perhaps' then 'may'
+        else 'must'
+    end as standing
+from inside;
+
+create view members as
+select op, person from belongs where standing = 'must';
+
+-- On which devices a message must arrive: those known before it was sent.
 create table audience as
 select s.op, s.client_message_id, s.accepted_ns, d.device, d.person, d.final_synced_ns
 from sends as s

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 
-from harness.checks.oracles.facts import Facts, Judged, Key, Send, Terms
+from harness.checks.oracles.facts import Facts, Judged, Key, Terms
+from harness.checks.oracles.sends import Send
 from harness.core.events import Event
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
-import msgspec
-
-from harness.core.events import Event, Outcome
+from harness.checks.oracles.sends import Send, sends_of
+from harness.checks.oracles.standing import Change, Circle, changes_of, circle_of
+from harness.core.events import Event
+from harness.core.plan import ClientBehaviour
 from harness.core.stack import Order, Promises
 
 Key = tuple[str, str, str, str]
@@ -19,7 +20,6 @@ Key = tuple[str, str, str, str]
 STALL_NS = 100_000_000
 LAG_NS = 1_000_000_000
 BEAT_NS = 2_000_000_000
-SEND_EVENTS = frozenset({"client_send_started", "server_accepted", "client_send_failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,10 @@ class Terms:
     recover_within_ns: int
     idempotency_window_ns: int | None
     retention_ns: int | None
+    client: ClientBehaviour = "outbox"
 
     @classmethod
-    def of(cls, promises: Promises, recover_within_s: float) -> Terms:
+    def of(cls, promises: Promises, recover_within_s: float, client: ClientBehaviour = "outbox") -> Terms:
         """Convert what a stack declares, in seconds."""
         return cls(
             order=promises.order,
@@ -41,6 +42,7 @@ class Terms:
             recover_within_ns=round(recover_within_s * 1e9),
             idempotency_window_ns=_ns(promises.idempotency_window_s),
             retention_ns=_ns(promises.retention_s),
+            client=client,
         )
 
 
@@ -51,48 +53,6 @@ class Judged:
     exercised: int
     undecided: int = 0
     keys: frozenset[Key] = frozenset()
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One wire attempt."""
-
-    started_ns: int
-    outcome: Outcome
-
-
-@dataclass(slots=True)
-class Send:
-    """One operation with all its attempts."""
-
-    op: str
-    client_message_id: str
-    started: Event
-    attempts: list[Attempt]
-    accepted_ns: int | None = None
-    message_id: str | None = None
-    given_up_ns: int | None = None
-
-    @property
-    def people(self) -> set[str]:
-        """Sender and recipient."""
-        return {person for person in (self.started.sender, self.started.recipient) if person}
-
-    @property
-    def outcome(self) -> Outcome:
-        """Ok if any attempt was; failed only if all were."""
-        seen = {attempt.outcome for attempt in self.attempts}
-        return "ok" if "ok" in seen else "unknown" if "unknown" in seen else "fail"
-
-    @property
-    def started_ns(self) -> int:
-        """When the first attempt began."""
-        return min(attempt.started_ns for attempt in self.attempts)
-
-    @property
-    def last_started_ns(self) -> int:
-        """When the last attempt began."""
-        return max(attempt.started_ns for attempt in self.attempts)
 
 
 @dataclass(slots=True)
@@ -112,7 +72,8 @@ class Facts:
         self.events = sorted(events, key=lambda event: (event.mono_ns, event.writer, event.seq))
         self.witnessed = [event for event in self.events if event.observer in {"client", "wire"}]
         self.names = self._names()
-        self.sends = {send.op: send for send in self._sends()}
+        self.sends = {send.op: send for send in sends_of(self.witnessed)}
+        self._circles: dict[str, Circle] = {}
         self.by_client_id = {send.client_message_id: send for send in self.sends.values()}
         received = {"recipient_online_delivered", "recipient_synced"}
         self.deliveries = [event for event in self.witnessed if event.event in received and event.device]
@@ -158,12 +119,27 @@ class Facts:
             if event.event == "sync_completed" and event.phase == "final" and event.device
         }
 
+    def circle(self, send: Send) -> Circle:
+        """Who gets a message."""
+        if send.op not in self._circles:
+            self._circles[send.op] = circle_of(send, self.changes)
+        return self._circles[send.op]
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """Every change of who gets what."""
+        return changes_of(self.witnessed)
+
+    def members(self, send: Send) -> set[str]:
+        """People who must get a message."""
+        return {person for person, standing in self.circle(send).standing.items() if standing == "must"}
+
     def audience(self, send: Send) -> set[str]:
         """Devices on which a message must arrive: those there before it was sent, the sending one excepted."""
         return {
             device
             for device, first_ns in self.known_devices().items()
-            if person_of(device) in send.people and device != send.started.device and first_ns <= send.started_ns
+            if person_of(device) in self.members(send) and device != send.started.device and first_ns <= send.started_ns
         }
 
     def connections(self) -> list[Link]:
@@ -206,16 +182,6 @@ class Facts:
                     names[event.message_id] = min(known, event.client_message_id)
         return seen | told
 
-    def _sends(self) -> Iterable[Send]:
-        said: dict[str, list[Event]] = defaultdict(list)
-        for event in self.witnessed:
-            op = event.op or event.client_message_id
-            if event.event in SEND_EVENTS and op:
-                said[op].append(event)
-        for op, events in said.items():
-            if any(event.event == "client_send_started" for event in events):
-                yield _send(op, events)
-
     def _first_on(self) -> dict[tuple[str, str], int]:
         found: dict[tuple[str, str], int] = {}
         for event in self.deliveries:
@@ -242,47 +208,6 @@ class Facts:
 def person_of(device: str) -> str:
     """The person whose device it is."""
     return device.partition("/")[0]
-
-
-def _send(op: str, events: Sequence[Event]) -> Send:
-    numbered: dict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        numbered[event.attempt or 1].append(event)
-    attempts = [_attempt(group) for group in numbered.values() if _begins(group)]
-    send = Send(op, min(event.client_message_id or op for event in events), _start(events), attempts)
-    for event in events:
-        if event.event == "server_accepted" and _begins(numbered[event.attempt or 1]):
-            send.accepted_ns = event.mono_ns if send.accepted_ns is None else send.accepted_ns
-        if event.event == "server_accepted" and event.message_id and send.message_id is None:
-            send.message_id = event.message_id
-        if event.event == "client_send_failed" and (event.detail or {}).get("final") is True:
-            send.given_up_ns = event.mono_ns if send.given_up_ns is None else send.given_up_ns
-    return send
-
-
-def _start(events: Sequence[Event]) -> Event:
-    """The first start, with what only later events of the operation tell."""
-    starts = _begins(events)
-    facts = {name: _first(starts, name) for name in ("sender", "recipient", "device", "body_digest")}
-    return msgspec.structs.replace(starts[0], **facts, conversation_id=_first(events, "conversation_id"))
-
-
-def _first(events: Sequence[Event], name: str) -> Any:
-    return next((value for event in events if (value := getattr(event, name)) is not None), None)
-
-
-def _begins(events: Sequence[Event]) -> list[Event]:
-    return [event for event in events if event.event == "client_send_started"]
-
-
-def _attempt(events: Sequence[Event]) -> Attempt:
-    failures = [event.outcome for event in events if event.event == "client_send_failed"]
-    outcome: Outcome = "unknown"
-    if any(event.event == "server_accepted" for event in events):
-        outcome = "ok"
-    elif failures and all(one == "fail" for one in failures):
-        outcome = "fail"
-    return Attempt(_begins(events)[0].mono_ns, outcome)
 
 
 def _ends(event: Event, link: Link) -> bool:

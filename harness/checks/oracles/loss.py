@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.checks.oracles.facts import Facts, Judged, Key, Send, Terms, person_of
+from harness.checks.oracles.facts import Facts, Judged, Key, Terms
+from harness.checks.oracles.sends import Send
 from harness.core.events import Event
 
 
@@ -19,15 +20,15 @@ def acked_never_lost(facts: Facts, terms: Terms) -> Judged:
             keys |= _lost_or_missing(facts, send, readers, synced)
             keys |= _altered(facts, send)
     return Judged(
-        exercised=sum(bool(send.people & readers) for send in acked),
-        undecided=sum(bool(send.people - readers or facts.audience(send) - synced) for send in acked),
+        exercised=sum(bool(facts.members(send) & readers) for send in acked),
+        undecided=sum(bool(facts.members(send) - readers or facts.audience(send) - synced) for send in acked),
         keys=frozenset(keys),
     )
 
 
 def _lost_or_missing(facts: Facts, send: Send, readers: set[str], synced: set[str]) -> set[Key]:
     found_by = {event.recipient for event in facts.readings if facts.message(event) == send.client_message_id}
-    if (send.people & readers) - found_by:
+    if (facts.members(send) & readers) - found_by:
         return {("lost", send.client_message_id, send.message_id or "", "")}
     if not found_by or (send.accepted_ns or 0) > facts.final_ns:
         return set()
@@ -49,17 +50,17 @@ def _altered(facts: Facts, send: Send) -> set[Key]:
 
 
 def nothing_unsent(facts: Facts, _: Terms) -> Judged:
-    """Nothing appears that nobody sent, under another name, or before the wrong eyes."""
+    """Nothing appears that nobody sent, or under another name."""
     copies = [(event, device) for event, device in _copies(facts) if facts.message(event)]
     keys = {
         (kind, facts.client_id(event) or "", event.message_id or "", device)
         for event, device in copies
-        for kind in _inventions(facts, event, person_of(device) if device else event.recipient or "")
+        for kind in _inventions(facts, event)
     }
     return Judged(exercised=len({facts.message(event) for event, _ in copies}), keys=frozenset(keys))
 
 
-def _inventions(facts: Facts, event: Event, person: str) -> Iterator[str]:
+def _inventions(facts: Facts, event: Event) -> Iterator[str]:
     send = facts.by_client_id.get(facts.message(event) or "")
     bodies = {(one.started.sender, one.started.body_digest) for one in facts.sends.values()}
     if send is None:
@@ -71,8 +72,6 @@ def _inventions(facts: Facts, event: Event, person: str) -> Iterator[str]:
         yield "wrong_sender"
     if send.started.body_digest and event.body_digest and event.body_digest not in {body for _, body in bodies}:
         yield "unknown_body"
-    if send.started.recipient and person and person not in send.people:
-        yield "outsider"
 
 
 def refused_never_stored(facts: Facts, _: Terms) -> Judged:
@@ -83,7 +82,7 @@ def refused_never_stored(facts: Facts, _: Terms) -> Judged:
     for event in facts.readings:
         name = facts.message(event) or ""
         stored[name] = min(stored.get(name, event.message_id or ""), event.message_id or "")
-    judged = [send for send in refused if send.client_message_id in stored or send.people & readers]
+    judged = [send for send in refused if send.client_message_id in stored or facts.members(send) & readers]
     return Judged(
         exercised=len(judged),
         undecided=len(refused) - len(judged),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.checks.oracles.facts import Facts, Judged, Key, Link, Send, Terms
+from harness.checks.oracles.facts import Facts, Judged, Key, Link, Terms
+from harness.checks.oracles.sends import Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def _owed(facts: Facts, send: Send) -> bool:
         for event in facts.witnessed
         if event.event == "client_retry_scheduled" and (event.op or event.client_message_id) == send.op
     ]
+    if send.renamed:
+        return False
     if retries and max(retries) > send.last_started_ns:
         return True
     return send.last_started_ns >= facts.calm_ns and send.outcome != "fail"

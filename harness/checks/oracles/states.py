@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.checks.oracles.facts import Facts, Judged, Key, Send, Terms, person_of
+from harness.checks.oracles.facts import Facts, Judged, Key, Terms, person_of
+from harness.checks.oracles.sends import Send
 from harness.core.axes import PRECEDENCES, Precedence
 from harness.core.events import Event
 
