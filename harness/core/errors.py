@@ -47,3 +47,7 @@ class NothingSelected(ChatChaosError):
     """No scenario matched: widen the selection."""
 
     exit_code = EXIT_NOTHING_SELECTED
+
+
+class ControlUnavailable(Exception):
+    """A control port did not answer, or not as documented: a command's effect is unknown."""

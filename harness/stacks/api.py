@@ -8,8 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from harness.core.errors import ControlUnavailable
 from harness.core.stack import StackSpec
+from harness.providers.api import ProviderControl, PushRule
 from harness.proxy.api import LinkProxy, ProxyInfo
+
+__all__ = [
+    "ControlUnavailable",
+    "Launcher",
+    "Limits",
+    "Processes",
+    "ProviderControl",
+    "PushRule",
+    "ServiceControl",
+    "ServiceState",
+    "Stack",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +34,6 @@ class ServiceState:
     pid: int | None
     started_ns: int | None
     exit_status: int | None = None
-
-
-class ControlUnavailable(Exception):
-    """The service's control port did not answer, or not as documented: a command's effect is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +72,6 @@ class ServiceControl(Protocol):
 
     async def wall_ns(self) -> int:
         """The service's own wall clock, nanoseconds since the epoch."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class PushRule:
-    """How a provider answers a share of pushes: ``answer`` is one of the provider's answers by name.
-
-    ``device`` narrows it to one device's tokens, ``share`` (0..1) to a seeded part of the pushes.
-    """
-
-    id: str
-    answer: str
-    device: str | None = None
-    share: float = 1.0
-    retry_after_s: float | None = None
-
-
-class ProviderControl(Protocol):
-    """A provider simulator's control port. Every call raises ``ControlUnavailable``."""
-
-    kind: str
-    answers: tuple[str, ...]
-    """Names of the answers that a rule may give."""
-
-    async def rules(self) -> tuple[PushRule, ...]:
-        """Read the rules in force."""
-        ...
-
-    async def add_rule(self, rule: PushRule) -> None:
-        """Put a rule in force; one of the same id is replaced."""
-        ...
-
-    async def remove_rule(self, id: str) -> None:
-        """Take a rule back; one that is not there is no error."""
-        ...
-
-    async def hits(self, id: str) -> int:
-        """Count the pushes that a rule has answered, removed rules included."""
         ...
 
 

@@ -16,7 +16,8 @@ MIDDLE = {
     "history": set(),
     "proxy": set(),
     "drivers": {"history"},
-    "stacks": {"proxy"},
+    "providers": {"history", "proxy"},
+    "stacks": {"proxy", "providers"},
     "faults": {"proxy", "stacks"},
     "workloads": set(),
     "checks": {"history"},
@@ -29,6 +30,7 @@ ALLOWED = {
     "engine": LOWER | {"swarm", "reference.mutants"},
     "report": LOWER | {"engine"},
     "cli": LOWER | {"engine", "report", "reference.mutants"},
+    "pytest_plugin": LOWER | {"swarm", "engine", "report"},
     "testing": LOWER | {"swarm", "engine"},
     "reference": set(),
 }
