@@ -12,6 +12,8 @@ from harness.reference.frames import Limits, Refused
 
 IDLE_S = 10.0
 """Who has sent nothing for so long no longer has a share of the overall limit."""
+SHARED_OUT = 0.9
+"""Part of the overall limit that is shared out; the rest fills the reserve again, from which newcomers are served."""
 LEAST_SHARED_BURST = 2.0
 _ROUNDING = 1e-9
 
@@ -65,7 +67,7 @@ class Shared:
         """Return the seconds until this person may send."""
         self._sweep(now_s)
         own = self._shares.setdefault(user, Bucket(now_s))
-        share, capacity = rate / len(self._shares), max(LEAST_SHARED_BURST, rate)
+        share, capacity = SHARED_OUT * rate / len(self._shares), max(LEAST_SHARED_BURST, rate)
         own.refill(now_s, share, max(1.0, share))
         self._pool.refill(now_s, rate, capacity)
         within_share_s = own.wait_s(1, share)
