@@ -19,6 +19,7 @@ from harness.cli.explain import explain
 from harness.cli.listing import list_
 from harness.cli.mutants import mutants
 from harness.cli.proxy import serve
+from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.schema import schema
 from harness.cli.trace import trace
@@ -44,6 +45,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "mutants": mutants,
     "check": check,
     "trace": trace,
+    "report": report,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(ends_with_code(_command))

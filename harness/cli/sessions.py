@@ -21,6 +21,7 @@ from harness.engine.options import RunOptions
 from harness.engine.session import run_session
 from harness.engine.stream import Listener, RunFinished, RunStarted, StreamItem
 from harness.report.console import Console, progress_for
+from harness.report.html.listener import HtmlReport
 from harness.report.lives import life_of
 from harness.report.places import near
 from harness.report.text import Detail
@@ -51,11 +52,12 @@ def progress_console(choices: Choices) -> Console:
 
 
 def play(plans: Sequence[ScenarioPlan], options: RunOptions, console: Console, *others: Listener) -> list[RunResult]:
-    """Run the scenarios and return their results in the order of the plans.
+    """Run the scenarios and return their results in the order of the plans; each run leaves its page in its folder.
 
     Raises ``Interrupted``, which names the folders of the runs underway, on Ctrl-C.
     """
-    return _interruptible(lambda listener: run_session(plans, options, listener), console, others)
+    reports = HtmlReport(lambda text: _warn(console, text))
+    return _interruptible(lambda listener: run_session(plans, options, listener), console, (reports, *others))
 
 
 def play_matrix(
@@ -81,11 +83,17 @@ def _interruptible(
 ) -> T:
     underway = _Underway()
     try:
-        return asyncio.run(work(_all_of([underway, console, *others])))
+        # The console comes last: it names what the others wrote.
+        return asyncio.run(work(_all_of([underway, *others, console])))
     except KeyboardInterrupt:
         raise Interrupted("interrupted", hint=underway.hint()) from None
     finally:
         console.pause()
+
+
+def _warn(console: Console, text: str) -> None:
+    console.pause()
+    sys.stderr.write(text)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import TextIO
 from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunFinished, RunSkipped, StreamItem
+from harness.report.html import NAME
 from harness.report.places import near
 from harness.report.progress import LiveProgress, NoProgress, PlainProgress, Progress
 from harness.report.style import style_for
@@ -62,14 +63,19 @@ class Console:
         broken = item.result.verdict is Verdict.FAIL and not self._detail.quiet
         life = self._life_of(item.folder, item.result) if broken else ""
         self._progress.pause()
-        self._write(
-            describe_run(Judged(item.result, near(item.folder), item.elapsed_s, life), self._style, self._detail)
-        )
+        judged = Judged(item.result, near(item.folder), item.elapsed_s, life, _report_of(item.folder))
+        self._write(describe_run(judged, self._style, self._detail))
 
     def _write(self, lines: Sequence[str]) -> None:
         if self._results is not None:
             self._results.write("".join(f"{line}\n" for line in lines))
             self._results.flush()
+
+
+def _report_of(folder: Path) -> str | None:
+    """Return the page of a run, if whoever writes it did."""
+    page = folder / NAME
+    return near(page) if page.is_file() else None
 
 
 def progress_for(stream: TextIO, environ: Mapping[str, str], detail: Detail) -> Progress:

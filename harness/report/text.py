@@ -28,13 +28,15 @@ class Detail:
 class Judged:
     """A result with what surrounds it: its folder, how long it took, the story of its first witness.
 
-    ``folder`` is None for bare events, ``elapsed_s`` for a run that was judged later; ``life`` is already rendered.
+    ``folder`` is None for bare events, ``elapsed_s`` for a run that was judged later; ``life`` is already rendered;
+    ``report`` is the page that shows it, if there is one.
     """
 
     result: RunResult
     folder: str | None = None
     elapsed_s: float | None = None
     life: str = ""
+    report: str | None = None
 
 
 def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
@@ -50,6 +52,8 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
         lines += [_labelled("check", _check(check, style), style) for check in result.checks]
     if judged.life:
         lines += ["", *judged.life.splitlines(), ""]
+    if judged.report:
+        lines.append(_labelled("report", judged.report, style))
     if judged.folder:
         lines.append(_labelled("folder", judged.folder, style))
     if result.replay:

@@ -8,7 +8,9 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from harness.core.errors import UsageError
 from harness.core.verdicts import Verdict
+from harness.report.html import NAME
 from harness.report.html.markup import Html, el
 from harness.report.html.parts import badge, checks_table, facts_list, faults_table, slo_table
 from harness.report.html.sections import anchor_of, anchors_of, draw_section
@@ -16,7 +18,6 @@ from harness.report.html.strip_svg import draw_strip
 from harness.report.html.subject import Subject, read_subject
 from harness.report.text import scenario_id
 
-NAME = "report.html"
 FULL = 330_000
 """Characters after which further sections come without drawings: a page stays below 500 KB."""
 
@@ -26,13 +27,18 @@ _MORE_REASONS = 6
 def write_report(folder: Path) -> Path:
     """Write ``report.html`` into a run's folder and return its path.
 
-    Raises ``UsageError`` when it is no run folder, and ``OSError`` when it cannot be written to.
+    Raises ``UsageError`` when it is no run folder or cannot be written to.
     """
     text = draw_page(read_subject(folder))
     path = folder / NAME
     part = folder / f".{NAME}.part"
-    part.write_text(text, "utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, "utf-8")
+        part.replace(path)
+    except OSError as problem:
+        raise UsageError(
+            f"cannot write {path}: {problem.strerror}", hint="copy the run's folder to where you may write"
+        ) from problem
     return path
 
 

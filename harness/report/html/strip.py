@@ -19,7 +19,7 @@ FLOOR_NS = 100_000
 
 MOST_CELLS = 3000
 _FOREVER_S = 1e6
-_LOST = frozenset({"stored", "recipient_synced"})
+_LOST = frozenset({"stored"})
 
 
 @dataclass(frozen=True, slots=True)
