@@ -113,10 +113,12 @@ class Tokens:
         while self._credential is None or self._refused:
             attempt += 1
             pause_ms = await self._try(attempt)
+            if pause_ms is None:
+                return
             await asyncio.sleep(pause_ms / 1000)
 
-    async def _try(self, attempt: int) -> int:
-        """Ask once; return the milliseconds to wait before asking again, if that is still needed then."""
+    async def _try(self, attempt: int) -> int | None:
+        """Ask once; return the milliseconds to wait before asking again, None when there is a credential."""
         before, session = self._credential, self._session
         if before is None or session is None:
             outcome = await self._log_in()
@@ -124,7 +126,7 @@ class Tokens:
             outcome = await self._refresh(before, session, attempt)
         if isinstance(outcome, Credential):
             self._take(outcome)
-            return 0
+            return None
         self.last_error = outcome.error_code
         if before is not None and isinstance(outcome, Refused) and _hopeless(outcome) and self.holds(before.token):
             self._credential = None  # this device is logged out: only a new login helps, and that at once

@@ -135,7 +135,13 @@ def told(lines: list[Line]) -> list[tuple[str, int | None, str | None]]:
 def test_an_accepted_message_has_a_beginning_and_an_end(play: Play) -> None:
     """Both events carry all that a check needs to follow the message, and never its text."""
     started, answered = play(Wire(ScriptedSession()), submit(1))
-    common = {"op": "c1", "client_message_id": "c1", "sender": "alice", "recipient": "bob", "device": "alice/phone"}
+    common: Line = {
+        "op": "c1",
+        "client_message_id": "c1",
+        "sender": "alice",
+        "recipient": "bob",
+        "device": "alice/phone",
+    }
     common |= {"link": "client->chat", "connection": "c1", "attempt": 1, "conversation_id": "alice+bob"}
     assert started.items() >= (common | {"event": "client_send_started", "intended_ns": 7}).items()
     assert answered.items() >= (common | {"event": "server_accepted", "outcome": "ok", "message_id": "m-c1"}).items()
@@ -249,7 +255,7 @@ def test_giving_up_says_what_is_known(play: Play, answers: list[Answer], outcome
 
 def test_doubt_stays_with_a_message(play: Play) -> None:
     """After one unknown attempt later refusals do not make a message certainly absent."""
-    answers = [Unknown("http_503", http_status=503), *[Refused("rate_limited", http_status=429)] * 99]
+    answers: list[Answer] = [Unknown("http_503", http_status=503), *[Refused("rate_limited", http_status=429)] * 99]
 
     async def scene(outbox: Outbox) -> None:
         outbox.submit(message(1), intended_ns=0)
