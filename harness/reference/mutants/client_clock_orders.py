@@ -18,7 +18,9 @@ class OrderedByClients(Messages):
 
     def _next(self, connection: sqlite3.Connection, sender: str, wanted: Draft, conversation_id: str) -> Message:
         message = super()._next(connection, sender, wanted, conversation_id)
-        seq = message.server_time_ms if wanted.client_time_ms is None else wanted.client_time_ms
+        if wanted.client_time_ms is None:
+            return message
+        seq = wanted.client_time_ms
         while connection.execute(TAKEN, (conversation_id, seq)).fetchone() is not None:
             seq += 1
         return replace(message, seq=seq)

@@ -16,7 +16,7 @@ from harness.reference.parts import Parts
 from harness.reference.push_store import PushStore
 
 QUEUE = 4
-RANGE = 50
+RANGE = 1000
 TAKEN = "SELECT 1 FROM messages WHERE conversation_id = ? AND seq = ?"
 
 
