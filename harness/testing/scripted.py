@@ -47,6 +47,7 @@ class ScriptedSession:
     pages: deque[Page | Refused | Unknown] = field(default_factory=deque)
     sent: list[tuple[str, int]] = field(default_factory=list)
     marked: list[tuple[str, ReceiptState]] = field(default_factory=list)
+    marks: deque[Refused | Unknown | None] = field(default_factory=deque)
     cursors: list[str | None] = field(default_factory=list)
     closed: list[bool] = field(default_factory=list)
     """For each close, whether it was abrupt."""
@@ -80,9 +81,9 @@ class ScriptedSession:
         return self.pages.popleft() if self.pages else Page((), cursor or "0", more=False)
 
     async def mark(self, message_id: str, state: ReceiptState) -> Refused | Unknown | None:
-        """Take the mark."""
+        """Note the mark and answer as scripted, or take it."""
         self.marked.append((message_id, state))
-        return None
+        return self.marks.popleft() if self.marks else None
 
     async def refresh(self) -> Refreshed | Refused | Unknown:
         """Answer as scripted, with None never; a new credential is used from now on."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import islice, pairwise
 
+import msgspec
 import pytest
 
 from harness.core.digests import canary
 from harness.core.errors import UsageError
-from harness.core.plan import DirectWorkload, OfflineWorkload
+from harness.core.plan import DirectWorkload, GroupWorkload, OfflineWorkload
 from harness.core.seeds import Seed
 from harness.workloads.bodies import sentences
 from harness.workloads.direct import Send, sends
+from harness.workloads.group import Change, Turn, changes, turns
 from harness.workloads.offline import Move, moves
 from harness.workloads.registry import workload
 
@@ -82,3 +85,41 @@ def test_workloads_are_read_from_plain_data() -> None:
     assert workload(raw) == DIRECT
     with pytest.raises(UsageError, match="no workload 'gruop'"):
         workload({"kind": "gruop"})
+
+
+GROUP = GroupWorkload(
+    ("alice", "bob"),
+    10.0,
+    joins=((2.0, "carol"),),
+    leaves=((4.0, "carol"), (1.0, "bob")),
+    blocks=((3.0, "carol", "alice"),),
+)
+
+
+def test_a_group_speaks_in_turn_by_chance() -> None:
+    """The seed fixes times, bodies and whose turn it is among the same members; everybody gets their share."""
+
+    def some(seed: int) -> list[Turn]:
+        return list(islice(turns(GROUP, seed=Seed(seed), index=1, sentences=SENTENCES), 400))
+
+    assert some(7) == some(7) != some(8)
+    senders = [turn.sender(["alice", "bob", "carol"]) for turn in some(7)]
+    assert all(senders.count(name) > 100 for name in ("alice", "bob", "carol"))
+    assert len({turn.body for turn in some(7)}) == 400
+    assert some(7)[-1].due_s == pytest.approx(40.0, rel=0.2)
+
+
+def test_what_a_person_does_in_a_group_is_in_the_order_of_its_times() -> None:
+    """Joins, leaves and blocks together, so that nobody leaves before their joining is done."""
+    planned = changes(GROUP)
+    assert planned["bob"] == (Change(1.0, "leave", "bob", "bob"),)
+    assert [(change.at_s, change.kind, change.whom) for change in planned["carol"]] == [
+        (2.0, "join", "carol"),
+        (3.0, "block", "alice"),
+        (4.0, "leave", "carol"),
+    ]
+
+
+def test_a_group_survives_the_control_socket() -> None:
+    """Its times and people come out as what was planned."""
+    assert workload(json.loads(msgspec.json.encode(GROUP))) == GROUP
