@@ -13,7 +13,7 @@ version: 1
 name: bad-day
 title: A bad day
 stack: reference
-needs: [groups]
+needs: [telepathy]
 matrix: {cut: [1s]}
 people:
   alice: {devices: [phone, laptop]}
@@ -36,7 +36,7 @@ expect:
 EXPECTED = """\
 bad-day[cut=1s]: A bad day
   stack     reference, spoken to by driver reference
-  skipped   the stack lacks groups
+  skipped   the stack lacks telepathy
   people    alice (phone, laptop), bob (phone), crowd-1 (phone), crowd-2 (phone), crowd-3 (phone), crowd-4 (phone), \
 and 2 more
   proxies   client->chat, client->auth, client:alice->chat, client:alice->auth
