@@ -113,3 +113,9 @@ def base_link(name: str) -> str:
     """Return the link that a person's own edge belongs to: ``client:alice->chat`` is one of ``client->chat``."""
     source, arrow, service = name.partition("->")
     return source.partition(":")[0] + arrow + service
+
+
+def covers(link: str, edge: str) -> bool:
+    """Tell whether a link includes an edge: ``client->chat`` has everybody's, ``client:alice->chat`` those of hers."""
+    source, arrow, service = edge.partition("->")
+    return link in {edge, base_link(edge), source.partition("/")[0] + arrow + service}

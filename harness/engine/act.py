@@ -64,6 +64,11 @@ class Act:
         self._fault: Fault = bind(self._kind, plan, World(stage.stack, stage.people))
         self._before: Mapping[str, int] = {}
 
+    @property
+    def limited(self) -> bool:
+        """Whether it ends by itself, before the heal phase."""
+        return self._length() is not None
+
     async def play(self, start: Wait, end: asyncio.Event) -> None:
         """Wait for the start, apply, hold; heal when its own time is over before ``end``."""
         if not await _before(start, end):

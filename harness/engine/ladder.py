@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.core.plan import FaultPlan
 from harness.core.results import CheckResult, FaultResult
-from harness.core.stack import base_link
+from harness.core.stack import covers
 from harness.core.verdicts import Verdict
 from harness.faults.registry import kinds
 from harness.faults.toxic import number
@@ -159,7 +159,7 @@ def _devices_on(history: History, plan: FaultPlan) -> list[str]:
     found = history.rows(DEVICES_SQL)
     match kinds()[plan.kind].targets:
         case "link":
-            chosen = {device for device, link in found if plan.target in {link, base_link(link)}}
+            chosen = {device for device, link in found if covers(plan.target, link)}
         case "person":
             chosen = {device for device, _ in found if device.partition("/")[0] == plan.target}
         case "device":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.core.plan import FaultPlan
-from harness.core.stack import base_link
+from harness.core.stack import covers
 from harness.faults.api import Evidence, Fault, FaultKind, ReadBack, UndoCommand, World
 from harness.stacks.api import Stack
 
@@ -50,7 +50,7 @@ def bind(kind: FaultKind, plan: FaultPlan, world: World) -> Fault:
 
 def proxies_of(link: str, stack: Stack) -> list[str]:
     """Names of the proxies that carry a link's traffic: its own, and people's own edges of the same link."""
-    return [link, *(name for name in stack.links() if name != link and base_link(name) == link)]
+    return [link, *(name for name in stack.links() if name != link and covers(link, name))]
 
 
 def _merged(found: Sequence[Evidence]) -> Evidence:
