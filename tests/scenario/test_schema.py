@@ -41,7 +41,7 @@ def test_names_come_from_the_registries(schema: dict[str, Any]) -> None:
     assert kinds == sorted(words.kinds)
     expect = schema["$defs"]["ExpectModel"]["properties"]
     assert expect["checks"]["items"]["enum"] == sorted(words.checks)
-    assert expect["catches"]["propertyNames"]["enum"] == sorted(words.mutants)
+    assert expect["catches"]["propertyNames"]["enum"] == sorted({*words.mutants, *words.defects})
 
 
 def test_each_kind_of_fault_has_its_own_keys(schema: dict[str, Any]) -> None:
