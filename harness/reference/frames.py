@@ -28,7 +28,7 @@ UserName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ShortText = Annotated[str, Meta(min_length=1, max_length=128)]
 Cursor = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
 Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
-Rate = Annotated[float, Meta(gt=0, le=1e9)]
+Rate = Annotated[float, Meta(ge=0.001, le=1e6)]
 ReceiptState = Literal["delivered", "read"]
 
 

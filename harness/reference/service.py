@@ -45,16 +45,25 @@ class Chat:
 
     async def post(self, identity: Identity, draft: Post) -> Appended:
         """Store a message that came over HTTP and hand it out; raises ``Refused``."""
-        stored = self._accept(identity.user, draft, draft.type)
         origin = (identity.user, identity.device)
+        try:
+            stored = self._accept(identity.user, draft, draft.type)
+        except Refused as refused:
+            self._note_failure(origin, draft, refused)
+            raise
         stored.add_done_callback(partial(self._posted, origin, draft))
         # Shielded: what is stored is handed out even when nobody waits for the answer any more.
         return await asyncio.shield(stored)
 
-    def _posted(self, origin: Key, draft: Draft, stored: asyncio.Future[Appended]) -> None:
-        if not stored.cancelled() and stored.exception() is None:
+    def _posted(self, origin: Key, draft: Post, stored: asyncio.Future[Appended]) -> None:
+        if stored.cancelled():
+            return
+        failure = stored.exception()
+        if failure is None:
             facts = self._persisted(origin, draft, stored.result())
             self._hand_out(origin, stored.result(), facts)
+        else:
+            self._note_failure(origin, draft, failure)
 
     async def handle(self, session: Session, request: Request) -> None:
         """Start on a live session's request; waits only while too many of its requests are unanswered."""
@@ -66,26 +75,26 @@ class Chat:
                 self._send(session, request)
             case Mark():
                 marked = self._messages.mark(session.user, session.device, request)
-                self._when(marked, session, request.ref, partial(self._marked, session, request))
+                self._when(marked, session, request, partial(self._marked, session, request))
             case Sync():
                 page = self._messages.page(session.user, request)
-                self._when(page, session, request.ref, partial(self._paged, session))
+                self._when(page, session, request, partial(self._paged, session))
 
     def _send(self, session: Session, request: Send) -> None:
         try:
             stored = self._accept(session.user, request, request.message_type)
         except Refused as refused:
             session.slots.release()
-            self._failed(session, request.ref, refused)
+            self._failed(session, request, refused)
         else:
-            self._when(stored, session, request.ref, partial(self._appended, session, request))
+            self._when(stored, session, request, partial(self._appended, session, request))
 
     def _accept(self, sender: str, draft: Draft, type: str) -> asyncio.Future[Appended]:
         check_content(draft.body, type)
         self._limiter.admit(sender)
         return self._messages.append(sender, draft)
 
-    def _when(self, future: asyncio.Future[T], session: Session, ref: str, then: Callable[[T], None]) -> None:
+    def _when(self, future: asyncio.Future[T], session: Session, request: Request, then: Callable[[T], None]) -> None:
         # Callbacks rather than awaits: a client may have many sends in one group commit, and callbacks run in the
         # order in which the store settled them, which is what keeps live frames in the order of their sequence.
         def settled(done: asyncio.Future[T]) -> None:
@@ -96,17 +105,28 @@ class Chat:
             if failure is None:
                 then(done.result())
             else:
-                self._failed(session, ref, failure)
+                self._failed(session, request, failure)
 
         future.add_done_callback(settled)
 
-    def _failed(self, session: Session, ref: str, failure: BaseException) -> None:
+    def _failed(self, session: Session, request: Request, failure: BaseException) -> None:
         if isinstance(failure, Refused):
-            answer = Error(ref, failure.code, failure.message, failure.retry_after_ms)
+            answer = Error(request.ref, failure.code, failure.message, failure.retry_after_ms)
         else:
-            answer = Error(ref, "unavailable", "the service could not do it; whether anything was stored is unknown")
-        self._log("request_failed", connection=session.connection, error_code=answer.code, cause=type(failure).__name__)
+            text = "the service could not do it; whether anything was stored is unknown"
+            answer = Error(request.ref, "unavailable", text)
+        self._note_failure(session.key, request, failure)
         session.push(encode(answer))
+
+    def _note_failure(self, origin: Key, request: Request | Post, failure: BaseException) -> None:
+        self._log(
+            "request_failed",
+            sender=origin[0],
+            device=origin[1],
+            client_message_id=request.client_message_id if isinstance(request, Draft) else None,
+            error_code=failure.code if isinstance(failure, Refused) else "unavailable",
+            cause=type(failure).__name__,
+        )
 
     def _appended(self, session: Session, request: Send, appended: Appended) -> None:
         message = appended.message

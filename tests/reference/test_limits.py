@@ -164,7 +164,9 @@ def test_limits_can_be_set_at_the_start(start: Start) -> None:
     assert [device.say("alice", "x").get("code") for _ in range(2)] == [None, "rate_limited"]
 
 
-@pytest.mark.parametrize("wrong", [{"per_user": 0}, {"per_user": -1}, {"overall": "5"}, {"per_person": 5}, [], None])
+@pytest.mark.parametrize(
+    "wrong", [{"per_user": 0}, {"per_user": -1}, {"overall": 1e-300}, {"overall": "5"}, {"per_person": 5}, [], None]
+)
 def test_bad_limits_change_nothing(chat: ReferenceChat, wrong: object) -> None:
     """What is no limit is refused with 400."""
     with pytest.raises(httpx2.HTTPStatusError, match="400"):

@@ -138,12 +138,19 @@ def test_the_log_tells_ids_and_neither_text_nor_secret(start: Start) -> None:
     device.socket.send('{"type": "send", "ref": "r", "body": "the-text", "to": "bob"')
     assert device.answer(None)["code"] == "bad_request"
     chat.http.get(f"{chat.url}/v1/archive", headers={"Authorization": "Bearer the-wrong-token"})
+    renewed = chat.refresh(login["refresh_token"]).json()
+    chat.refresh("the-wrong-token")
+    chat.ask("PUT", "push-token", login["token"], {"token": "the-push-token"})
+    chat.post(login["token"], to="nobody", body="the-text", client_message_id="refused")
     text = chat.log_text()
-    for secret in ("the-text", "the-password", login["token"], "the-wrong-token", chat.control_token):
+    secrets = [issued[name] for issued in (login, renewed) for name in ("token", "refresh_token")]
+    for secret in ("the-text", "the-password", "the-wrong-token", "the-push-token", chat.control_token, *secrets):
         assert secret not in text
     of_it = [line["event"] for line in chat.log() if line.get("message_id") == ack["message_id"]]
     assert sorted(of_it) == ["ack_sent", "fanout_done", "message_persisted"]
     assert of_it[0] == "message_persisted"
+    (refused,) = [line for line in chat.log() if line.get("client_message_id") == "refused"]
+    assert (refused["event"], refused["error_code"]) == ("request_failed", "unknown_recipient")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +167,9 @@ def test_the_log_tells_ids_and_neither_text_nor_secret(start: Start) -> None:
         {"CONTROL_PORT": "x", "CONTROL_TOKEN": "t"},
         {"TOKEN_TTL_S": "-1"},
         {"MUTANT": "no_such_defect"},
+        {"PUSH": "provider:80"},
+        {"RATE_PER_USER": "0"},
+        {"RATE_OVERALL": "nan"},
     ],
 )
 def test_a_wrong_setting_is_named(wrong: dict[str, str]) -> None:
