@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.plan import PersonPlan, PhasePlan, ScenarioPlan
+from harness.core.plan import FaultPlan, PersonPlan, PhasePlan, ScenarioPlan, Start
 from harness.core.results import CheckResult, Counts, FaultResult, Reason, RunResult, Witness
+from harness.core.stack import Promises, promises_as_data
 from harness.core.verdicts import Verdict
+from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.stream import RunFinished
+from harness.testing.histories import HistoryBuilder, at_ns
 
 LOST = "alice's message c-1 was acknowledged and is absent from the oracle"
 
@@ -87,6 +90,63 @@ def make_finished(verdict: Verdict = Verdict.PASS, plan: ScenarioPlan | None = N
     }
     result = RunResult(**(facts | changes))  # type: ignore[arg-type]
     return RunFinished(run=result.run, plan=plan, result=result, folder=Path("runs/x"), elapsed_s=12.34, rerun=False)
+
+
+def make_run_folder(folder: Path, history: HistoryBuilder, *faults: FaultPlan, **changes: object) -> Path:
+    """The folder of a run of which these events were recorded; without results, like one that was killed."""
+    ended = history.add("writer_closed", 60.0).add("writer_closed", 60.0, observer="oracle")
+    ended.add("writer_closed", 60.0, observer="engine").write(folder / "events")
+    promises = Promises(durability="process_crash", order="conversation", deliver_within_s=5.0)
+    facts: dict[str, object] = {
+        "v": 1,
+        "run": "run-1",
+        "scenario": "bad-day",
+        "params": {},
+        "source": "scenarios/bad-day.chaos.yaml",
+        "seed": 7,
+        "attempt": 1,
+        "stack": "reference",
+        "launcher": "embedded",
+        "proxy": "embedded",
+        "mutant": None,
+        "versions": {"chat-chaos": "1"},
+        "scenario_sha256": "0" * 64,
+        "promises": promises_as_data(promises),
+        "faults": faults,
+        "required_checks": ("acked_never_lost",),
+        "recover_within_s": 10.0,
+        "replay": "chat-chaos run scenarios/bad-day.chaos.yaml --seed 7",
+    }
+    RunFolder(folder).write_facts(RunFacts(**(facts | changes)), "title: 'A bad day'\n")  # type: ignore[arg-type]
+    (folder / "logs").mkdir()
+    return folder
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes folders of runs."""
+
+    def write(history: HistoryBuilder, *faults: FaultPlan, **changes: object) -> Path:
+        return make_run_folder(tmp_path / "run", history, *faults, **changes)
+
+    return write
+
+
+@pytest.fixture
+def lost_message(run_folder: Callable[..., Path]) -> Path:
+    """A run with three messages, the second of which was acknowledged, delivered and lost in a crash."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone")
+    builder.fault("crash", 3.2, 4.0, kind="process.kill")
+    messages = [builder.send(name, at_s) for name, at_s in (("m1", 2.0), ("m2", 3.0), ("m3", 6.0))]
+    for message in messages:
+        builder.live(message, "bob/phone", message.answered_s + 0.02)
+    builder.final_sync("alice/phone", "bob/phone").archive(["alice", "bob"], [messages[0], messages[2]])
+    crash = FaultPlan("crash", "process.kill", "client->chat", Start(at_s=1.0), for_s=0.8)
+    folder = run_folder(builder, crash)
+    words = (("message_persisted", 3.004), ("ack_sent", 3.006), ("shutdown", 9.0))
+    lines = [f'{{"mono_ns":{at_ns(at_s)},"event":"{event}","message_id":"s-m2"}}\n' for event, at_s in words]
+    (folder / "logs" / "service.log").write_text("".join(lines))
+    return folder
 
 
 @pytest.fixture

@@ -65,7 +65,9 @@ def _causes(section: Section) -> Html | None:
     items = [_cause(cause, drawn=index < drawn) for index, cause in enumerate(causes[:MOST_CAUSES])]
     if len(causes) > MOST_CAUSES:
         items.append(el("li", f"and {len(causes) - MOST_CAUSES} more ways"))
-    return join([el("p", f"It broke in {len(causes)} ways:"), el("ul", *items, class_="causes")])
+    counted = sum(cause.count for cause in causes)
+    some = f", by the first {counted} violations" if counted < section.broken.check.violations else ""
+    return join([el("p", f"It broke in {len(causes)} ways{some}:"), el("ul", *items, class_="causes")])
 
 
 def _cause(cause: Cause, *, drawn: bool) -> Html:

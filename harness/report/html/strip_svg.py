@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report.html.bars import ROW, draw_bar
@@ -19,6 +19,7 @@ _RAIL = 30
 _MIDDLE = 11
 _MANY = 10
 _NEAR = 16.0
+_COUNT_ROOM = 44.0
 _NARROW = 58
 
 
@@ -132,8 +133,8 @@ def _seconds(strip: Strip, frame: Frame) -> Html:
 
 def _rails(strip: Strip, frame: Frame) -> Html:
     marks = []
-    if any(hit.lost for hit in strip.hits):
-        marks.append(_rail("lost", frame.rail, "rail lost"))
+    if lost := sum(hit.lost for hit in strip.hits):
+        marks.append(_rail(f"{lost} lost", frame.rail, "rail lost"))
     if frame.undone is not None:
         marks.append(_rail("not everywhere", frame.undone, "rail"))
     return join(marks)
@@ -183,7 +184,7 @@ def _hits(strip: Strip, frame: Frame, anchors: Mapping[str, str]) -> Html:
         [
             _dots("dots struck", rest),
             *(_hit(hit, x, y, anchors.get(hit.name)) for hit, x, y in linked),
-            *(_crowd(xs, frame.rail) for xs in _clusters(on_rail) if len(xs) > 1),
+            *_crowds(on_rail, frame.rail),
         ]
     )
 
@@ -216,5 +217,10 @@ def _clusters(places: Sequence[float]) -> list[list[float]]:
     return found
 
 
-def _crowd(places: Sequence[float], rail: float) -> Html:
-    return el("text", f"{TIMES}{len(places)}", class_="crowd", x=places[-1] + 9, y=rail + 15.5)
+def _crowds(places: Sequence[float], rail: float) -> Iterator[Html]:
+    """Count what lies too close to be counted, where the number has room before the next dot."""
+    clusters = _clusters(places)
+    for cluster, following in zip(clusters, [*clusters[1:], [float(RIGHT)]], strict=False):
+        edge = following[0]
+        if len(cluster) > 1 and edge - cluster[-1] >= _COUNT_ROOM:
+            yield el("text", f"{TIMES}{len(cluster)}", class_="crowd", x=cluster[-1] + 9, y=rail + 15.5)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.core.events import Event
 from harness.core.results import Witness
 from harness.history.faults import FaultWindow
-from harness.history.trace import Life
+from harness.history.trace import Life, Neighbour
 from harness.history.words import describe, who
 from harness.report.html.lanes import ARCHIVE, Lanes, Scene, lanes_of
 from harness.report.html.loglines import LogLine
@@ -55,6 +55,7 @@ def picture_of(life: Life, witness: Witness, scene: Scene) -> Picture:
     said = [line for line in scene.said if lanes.has(f"service:{line.service}")][:MOST_DOTS]
     dots = [_dot(event, life, lanes) for event in events if lanes.has(lanes.of(event))]
     dots += [_said(line, life) for line in said]
+    dots += [_beside(one, life) for one in life.neighbours if lanes.has(one.device)]
     missing = _missing(life, witness, scene, lanes)
     return Picture(
         origin_ns=life.origin_ns,
@@ -103,6 +104,12 @@ def _dot(event: Event, life: Life, lanes: Lanes) -> Dot:
 def _said(line: LogLine, life: Life) -> Dot:
     title = f"{since(life.origin_ns, line.mono_ns)}  {line.service} wrote: {line.event} {line.text}"
     return Dot(f"service:{line.service}", line.mono_ns, _WORDS.get(line.event, ""), title, "said")
+
+
+def _beside(one: Neighbour, life: Life) -> Dot:
+    name = one.message_id or one.client_message_id
+    title = f"{since(life.origin_ns, one.arrived_ns)}  {one.device} got {name}, the message {one.side} it"
+    return Dot(one.device, one.arrived_ns, "", title, "faint")
 
 
 def _word(event: Event) -> str:

@@ -1,0 +1,197 @@
+"""The page of a run, as its folder tells it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.core.errors import UsageError
+from harness.core.plan import FaultPlan, Start
+from harness.core.verdicts import Verdict
+from harness.engine.folder import RunFolder
+from harness.engine.judge import judge_folder
+from harness.engine.stream import RunFinished
+from harness.report.html.listener import HtmlReport
+from harness.report.html.page import write_report
+from harness.testing.histories import HistoryBuilder, at_ns
+
+HOSTILE = '</script></title><img src=x onerror="alert(1)">'
+_VOID = {"meta", "br", "img"}
+
+
+class Outline(HTMLParser):
+    """The elements of a page; fails where they do not nest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep an element, which stays open unless it is void."""
+        self.seen.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep an element that ends at once."""
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the innermost open element."""
+        assert self.open.pop() == tag
+
+    @property
+    def ids(self) -> list[str]:
+        """Every id of the page."""
+        return [values["id"] for _, values in self.seen if values.get("id")]  # type: ignore[misc]
+
+
+def outline(page: str) -> Outline:
+    """Parse a page."""
+    parser = Outline()
+    parser.feed(page)
+    assert parser.open == []
+    return parser
+
+
+def test_a_lost_message_is_told_and_drawn(lost_message: Path) -> None:
+    """Verdict, sentence, overview, the way of the message with the missing step, ladder, checks, facts and logs."""
+    page = write_report(lost_message).read_text()
+    assert outline(page).ids == [
+        "replay",
+        "messages",
+        "check-acked_never_lost",
+        "check-acked_never_lost-1",
+        "faults",
+        "checks",
+        "facts",
+    ]
+    for words in (
+        '<span class="badge fail">fail</span>',
+        "A bad day",
+        "is missing from the complete archive of alice and bob.",
+        "never stored",
+        "MISSING",
+        "process.kill on ",
+        "chat-chaos run scenarios/bad-day.chaos.yaml --seed 7",
+    ):
+        assert words in page
+
+
+def test_log_lines_around_the_end_are_shown_with_the_ids_marked(lost_message: Path) -> None:
+    """What the service wrote within two seconds, and nothing from later."""
+    page = write_report(lost_message).read_text()
+    assert "<b>ack_sent</b>  message_id=<mark>s-m2</mark>" in page
+    assert "shutdown" not in page.partition('class="log"')[2].partition("</pre>")[0]
+
+
+def test_every_link_leads_somewhere_and_nothing_is_fetched(lost_message: Path) -> None:
+    """The page works from a mail attachment: no address outside of it."""
+    page = outline(write_report(lost_message).read_text())
+    links = [values["href"] for _, values in page.seen if values.get("href")]
+    assert links
+    assert {str(link).removeprefix("#") for link in links} <= set(page.ids)
+    assert not any(values.get("src") for _, values in page.seen)
+
+
+def test_foreign_text_never_becomes_markup(run_folder: Callable[..., Path]) -> None:
+    """Ids, people, texts, file names and log lines of a hostile server are shown, not obeyed."""
+    builder = HistoryBuilder().online("alice/phone", f"{HOSTILE}/phone")
+    builder.send(HOSTILE, 3.0, to=HOSTILE, conversation=HOSTILE)
+    builder.final_sync("alice/phone").archive(["alice", HOSTILE], [])
+    folder = run_folder(builder, scenario=HOSTILE, replay=HOSTILE, mutant=HOSTILE, versions={HOSTILE: HOSTILE})
+    (folder / "scenario.yaml").write_text(f"title: {HOSTILE}\n")
+    line = json.dumps({"mono_ns": at_ns(3.0), "event": HOSTILE, "message_id": f"s-{HOSTILE}"})
+    (folder / "logs" / "chat.log").write_text(f"{line}\n{HOSTILE}\n")
+    page = outline(write_report(folder).read_text())
+    assert [tag for tag, _ in page.seen].count("script") == 1
+    assert "img" not in {tag for tag, _ in page.seen}
+    assert not any(name.startswith("on") for _, values in page.seen for name in values)
+
+
+def test_a_run_that_held_says_what_it_rests_on(run_folder: Callable[..., Path]) -> None:
+    """A pass has an overview and its checks, and no section of broken promises."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone")
+    message = builder.send("m", 3.0)
+    builder.live(message, "bob/phone", 3.05).final_sync("alice/phone", "bob/phone").archive(["alice", "bob"], [message])
+    page = write_report(run_folder(builder)).read_text()
+    assert "Every promise held" in page
+    assert outline(page).ids == ["replay", "messages", "checks", "facts"]
+
+
+def test_a_run_killed_before_it_recorded_anything_has_a_page(run_folder: Callable[..., Path]) -> None:
+    """There is nothing to draw, and the page says so."""
+    folder = run_folder(HistoryBuilder())
+    for file in (folder / "events").iterdir():
+        file.unlink()
+    page = write_report(folder).read_text()
+    assert "Nothing was recorded." in page
+    assert "it ended before anything was recorded" in page
+
+
+def test_the_results_of_the_run_are_believed(lost_message: Path) -> None:
+    """Where there are results the page shows those; service levels come with whatever columns they have."""
+    result = judge_folder(lost_message)
+    slo = {"id": "online_delivery_p95", "verdict": "inconclusive", "value_ms": 41.5, "samples": 12}
+    RunFolder(lost_message).write_results(msgspec.structs.replace(result, verdict=Verdict.ERROR, slos=(slo,)))
+    page = write_report(lost_message).read_text()
+    assert '<span class="badge error">error</span>' in page
+    assert "<code>online_delivery_p95</code>" in page
+    assert "<td>41.5</td>" in page
+
+
+def test_violations_are_gathered_by_cause(run_folder: Callable[..., Path]) -> None:
+    """What broke alike is counted once, with one example; a message beside the fault is another cause."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone").fault("crash", 3.0, 4.0)
+    for number in range(5):
+        builder.send(f"in-{number}", 3.0 + number / 100)
+    builder.send("out", 12.0)
+    builder.final_sync("alice/phone", "bob/phone").archive(["alice", "bob"], [])
+    folder = run_folder(builder, FaultPlan("crash", "network.down", "client->chat", Start(at_s=1), 1.0))
+    page = write_report(folder).read_text()
+    assert "It broke in 2 ways" in page
+    assert "and 4 like it" in page
+    assert outline(page).ids.count("check-acked_never_lost-2") == 1
+
+
+def test_a_long_bad_run_stays_small(run_folder: Callable[..., Path]) -> None:
+    """Thousands of lost messages make a page below 500 KB that still counts them all."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone", "bob/laptop")
+    for number in range(4000):
+        builder.send(f"{number:0>40}", 1.0 + number / 500)
+    builder.final_sync("alice/phone", "bob/phone", "bob/laptop").archive(["alice", "bob"], [])
+    path = write_report(run_folder(builder))
+    assert path.stat().st_size < 500_000
+    assert "4000 lost" in path.read_text()
+
+
+def test_a_folder_of_something_else_is_named(tmp_path: Path) -> None:
+    """No page without a run."""
+    with pytest.raises(UsageError, match="is no run folder"):
+        write_report(tmp_path)
+
+
+def test_each_finished_run_leaves_its_page(lost_message: Path, finished: Callable[..., RunFinished]) -> None:
+    """The listener writes when a run is over and keeps silent."""
+    warnings: list[str] = []
+    HtmlReport(warnings.append)(replace(finished(), folder=lost_message))
+    assert (lost_message / "report.html").is_file()
+    assert warnings == []
+
+
+def test_a_page_that_cannot_be_written_does_not_end_the_session(
+    tmp_path: Path, finished: Callable[..., RunFinished]
+) -> None:
+    """The verdict stands; the warning says what went wrong and how to try again."""
+    warnings: list[str] = []
+    HtmlReport(warnings.append)(replace(finished(), folder=tmp_path))
+    [warning] = warnings
+    assert "is no run folder" in warning
+    assert f"chat-chaos report {tmp_path}" in warning
