@@ -45,10 +45,10 @@ class PromiseNeed:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One promise as SQL: ``violations`` finds what breaks it, ``exercised`` counts what met its antecedent.
+    """One promise, as SQL: ``violations`` finds what breaks it, ``exercised`` counts what met its antecedent.
 
     ``undecided`` counts what met the antecedent but cannot be judged for want of evidence; ``given`` makes temporary
-    views that the others share.
+    views that the others share. A check that ``reads`` logs has no SQL: it looks at files beside the history.
     """
 
     id: str
@@ -57,11 +57,12 @@ class Check:
     needs: tuple[str, ...]
     subject: str
     severity: Severity
-    minimum: int
-    exercised: str
-    violations: str
+    minimum: int = 1
+    exercised: str = ""
+    violations: str = ""
     undecided: str | None = None
     given: str | None = None
+    reads: Literal["history", "logs"] = "history"
 
 
 @cache

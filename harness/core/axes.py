@@ -81,6 +81,8 @@ class Precedence:
     scope: Scope
     text: str
     if_recorded: bool = False
+    check: str = "transitions"
+    """The check that judges it."""
 
 
 _RECEIVED = ("recipient_synced", "recipient_online_delivered")
@@ -101,6 +103,7 @@ PRECEDENCES: tuple[Precedence, ...] = (
         _RECEIVED,
         "person",
         "was reported as delivered to a person none of whose devices had got it",
+        check="sent_not_delivered",
     ),
     Precedence(
         "false_read",

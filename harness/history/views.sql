@@ -154,6 +154,7 @@ last_words as (
 )
 select
     o.device,
+    split_part(o.device, '/', 1) as person,
     o.connection,
     o.opened_ns,
     least(
@@ -275,6 +276,24 @@ from sends as s
 join members as m on m.op = s.op
 join devices as d on d.person = m.person
 where d.device is distinct from s.device and d.first_ns <= s.started_ns;
+
+-- Each request that a provider got, as the provider saw it: from its arrival to its answer.
+create view pushes as
+select
+    message_id,
+    push_ref,
+    device,
+    event = 'push_sent' as taken,
+    coalesce(provider_answer = 'unregistered' or http_status = 410, false) as unregistered,
+    event = 'push_failed' and not unregistered and coalesce(http_status in (408, 425, 429) or http_status >= 500, true) as retryable,
+    coalesce(provider_answer, http_status::varchar) as answer,
+    retry_after_ms,
+    mono_ns - cast(coalesce(cast(detail->>'took_ms' as double), 0) * 1e6 as bigint) as started_ns,
+    mono_ns as ended_ns,
+    writer,
+    seq
+from events
+where observer = 'provider' and event in ('push_sent', 'push_failed') and message_id is not null;
 
 -- The truth at the end: each reading, then each message once.
 create table readings as

@@ -47,10 +47,11 @@ class Message:
     conversation_id: str
     seq: int
     device: str
-    recipient: str
+    recipient: str | None
     body_digest: str
     sent_s: float
     answered_s: float
+    server_time_ns: int
 
     @property
     def sender(self) -> str:
@@ -65,6 +66,9 @@ class HistoryBuilder:
         self._run = run
         self._records: list[tuple[int, str, dict[str, Any]]] = []
         self._live: dict[str, str] = {}
+        self._credentials: dict[str, str] = {}
+        self._push_tokens: dict[str, str] = {}
+        self._ahead_ns: dict[str, int] = {}
         self._opened = 0
         self._places: dict[str, int] = {}
         for phase, at_s in PHASES.items():
@@ -110,23 +114,44 @@ class HistoryBuilder:
         at_s: float,
         *,
         device: str = "alice/phone",
-        to: str = "bob",
+        to: str | None = "bob",
         conversation: str = "c1",
         answers: Sequence[Outcome] = ("ok",),
         seq: int | None = None,
     ) -> Message:
-        """A send with one attempt per answer; ``seq`` defaults to the next place of the conversation."""
+        """A send with one attempt per answer; ``seq`` defaults to the next place of the conversation.
+
+        A message to a group has nobody in ``to``.
+        """
         if seq is None:
             seq = self._places[conversation] = self._places.get(conversation, 0) + 1
         end_s = at_s + RETRY_S * (len(answers) - 1) + LATENCY_S
-        message = Message(f"c-{name}", f"s-{name}", conversation, seq, device, to, f"body-{name}", at_s, end_s)
+        message = Message(
+            client_message_id=f"c-{name}",
+            message_id=f"s-{name}",
+            conversation_id=conversation,
+            seq=seq,
+            device=device,
+            recipient=to,
+            body_digest=f"body-{name}",
+            sent_s=at_s,
+            answered_s=end_s,
+            server_time_ns=WALL_NS + at_ns(end_s),
+        )
         for index, answer in enumerate(answers):
             self.attempt(message, index + 1, at_s + RETRY_S * index, answer)
         return message
 
     def attempt(self, message: Message, number: int, at_s: float, answer: Outcome | None) -> Self:
         """One wire attempt; ``None``: no end of it is on record."""
-        self.add("client_send_started", at_s, attempt=number, body_digest=message.body_digest, **_operation(message))
+        facts = {
+            "credential_ref": self._credentials.get(message.device),
+            "client_time_ns": WALL_NS + at_ns(message.sent_s) + self._ahead_ns.get(message.device, 0),
+            "intended_ns": at_ns(message.sent_s),
+        }
+        self.add(
+            "client_send_started", at_s, attempt=number, body_digest=message.body_digest, **facts, **_operation(message)
+        )
         if answer == "ok":
             return self.acknowledge(message, at_s + LATENCY_S, attempt=number)
         if answer is None:
@@ -142,8 +167,13 @@ class HistoryBuilder:
             outcome="ok",
             message_id=message_id or message.message_id,
             conversation_seq=message.seq,
+            server_time_ns=message.server_time_ns,
             **_operation(message),
         )
+
+    def refuse(self, message: Message, at_s: float, *, attempt: int = 1, **facts: Any) -> Self:
+        """The service refuses an attempt; ``facts`` are its status, code and wish for time."""
+        return self.add("client_send_failed", at_s, attempt=attempt, outcome="fail", **_operation(message), **facts)
 
     def give_up(self, message: Message, at_s: float, outcome: Outcome, *, attempt: int = 1) -> Self:
         """The client ends an operation without success."""
@@ -169,8 +199,58 @@ class HistoryBuilder:
     def read(self, message: Message, device: str, at_s: float) -> Self:
         """A person opens a message on a device."""
         facts = _copy(message)
-        del facts["body_digest"], facts["conversation_seq"]
+        del facts["body_digest"], facts["conversation_seq"], facts["server_time_ns"]
         return self.add("message_read", at_s, device=device, **facts)
+
+    def group(self, conversation: str, *members: str, at_s: float = 0.5) -> Self:
+        """A group is made with these members."""
+        for member in members:
+            facts = {"conversation_id": conversation, "detail": {"change": "create"}}
+            self.add("membership_changed", at_s, sender=members[0], recipient=member, **facts)
+        return self
+
+    def change(
+        self, kind: str, who: str, whom: str, from_s: float, to_s: float | None, conversation: str | None = None
+    ) -> Self:
+        """Somebody joins, leaves, blocks or unblocks; without an end it was never confirmed."""
+        facts = {"sender": who, "recipient": whom, "conversation_id": conversation, "detail": {"change": kind}}
+        self.add("membership_changing", from_s, **facts)
+        return self if to_s is None else self.add("membership_changed", to_s, **facts)
+
+    def token(self, device: str, credential: str, at_s: float, *, event: str = "token_issued", **facts: Any) -> Self:
+        """A device gets a credential, with which it sends from now on."""
+        self._credentials[device] = credential
+        return self.add(event, at_s, device=device, credential_ref=credential, **facts)
+
+    def end_tokens(self, person: str, from_s: float, to_s: float, *, kind: str = "token.expire") -> Self:
+        """The tokens of a person are ended by a command that was given at ``from_s`` and confirmed at ``to_s``."""
+        detail = {"kind": kind, "began_ns": at_ns(from_s)}
+        return self.add("fault_commanded", to_s, fault="ended", recipient=person, observer="engine", detail=detail)
+
+    def set_clock(self, device: str, ahead_s: float) -> Self:
+        """The clock of a device goes wrong by so much, for what it sends from now on."""
+        self._ahead_ns[device] = round(ahead_s * 1e9)
+        return self
+
+    def push_token(self, device: str, at_s: float, reference: str | None = None) -> Self:
+        """A device registers where its pushes go."""
+        self._push_tokens[device] = reference or f"push-{device}"
+        return self.add("push_token_registered", at_s, device=device, push_ref=self._push_tokens[device])
+
+    def push(self, message: Message, device: str, at_s: float, answer: str = "accepted", **facts: Any) -> Self:
+        """A provider gets a request to notify a device of a message, and answers it."""
+        status = {"accepted": 200, "accepted_never_shown": 200, "unregistered": 410, "throttled": 429}.get(answer, 503)
+        told: dict[str, Any] = {
+            "observer": "provider",
+            "writer": "unipush-1-1",
+            "provider_answer": answer,
+            "http_status": status,
+            "message_id": message.message_id,
+            "conversation_id": message.conversation_id,
+            "device": device,
+            "push_ref": self._push_tokens.get(device),
+        }
+        return self.add("push_sent" if answer.startswith("accepted") else "push_failed", at_s, **told | facts)
 
     def final_sync(self, *devices: str, at_s: float = FINAL_SYNC_S) -> Self:
         """Devices follow their own cursors to the end."""
@@ -249,4 +329,5 @@ def _copy(message: Message) -> dict[str, Any]:
         "conversation_seq": message.seq,
         "sender": message.sender,
         "body_digest": message.body_digest,
+        "server_time_ns": message.server_time_ns,
     }

@@ -1,4 +1,4 @@
-"""transitions and recovered: each rule fires, and is silent on the nearest legal history."""
+"""transitions, sent_not_delivered and recovered: each rule fires, and is silent on the nearest legal history."""
 
 from __future__ import annotations
 
@@ -34,10 +34,13 @@ def test_a_full_life_passes_every_transition(verdict_on: Judge) -> None:
     assert verdict_on("transitions", builder) == Judged(exercised=1)
 
 
-@pytest.mark.parametrize(("state", "kind"), [("delivered", "false_delivery"), ("read", "false_read")])
+@pytest.mark.parametrize(
+    ("state", "check", "kind"),
+    [("delivered", "sent_not_delivered", "false_delivery"), ("read", "transitions", "false_read")],
+)
 @pytest.mark.parametrize("came_s", [None, 2.5])
 def test_a_receipt_before_anybody_got_the_message_is_false(
-    verdict_on: Judge, state: Literal["delivered", "read"], kind: str, came_s: float | None
+    verdict_on: Judge, state: Literal["delivered", "read"], check: str, kind: str, came_s: float | None
 ) -> None:
     """Whether the message never came or came later, the claim was not true when it was made."""
     builder = online()
@@ -45,7 +48,30 @@ def test_a_receipt_before_anybody_got_the_message_is_false(
     builder.receipt(state, message, "bob", 2.1)
     if came_s is not None:
         builder.live(message, "bob/phone", came_s)
-    assert kinds(verdict_on("transitions", builder)) == [(kind, "alice/phone")]
+    assert kinds(verdict_on(check, builder)) == [(kind, "alice/phone")]
+
+
+def test_a_delivery_that_a_device_recorded_may_be_shown(verdict_on: Judge) -> None:
+    """Delivered to any device of the recipient; what the sender's own devices got proves nothing."""
+    builder = online().online("alice/laptop", "bob/tablet")
+    message = builder.send("m1", 2.0)
+    builder.live(message, "bob/tablet", 2.02).receipt("delivered", message, "bob", 2.03)
+    assert verdict_on("sent_not_delivered", builder) == Judged(exercised=1)
+    other = builder.send("m2", 3.0)
+    builder.live(other, "alice/laptop", 3.02).receipt("delivered", other, "bob", 3.03)
+    assert kinds(verdict_on("sent_not_delivered", builder)) == [("false_delivery", "alice/phone")]
+
+
+@pytest.mark.parametrize("came_s", [None, 2.01, 4.0])
+def test_what_a_client_claims_of_its_own_accord_is_judged_too(verdict_on: Judge, came_s: float | None) -> None:
+    """The second check mark at the acknowledgement: true only if a device of somebody else had got the message."""
+    builder = online()
+    message = builder.send("m1", 2.0, to=None)
+    builder.add("delivery_receipt_received", 2.02, device="alice/phone", message_id="s-m1", detail={"claimed": True})
+    if came_s is not None:
+        builder.live(message, "bob/phone", came_s)
+    expected = [] if came_s == 2.01 else [("claimed", "alice/phone")]
+    assert kinds(verdict_on("sent_not_delivered", builder)) == expected
 
 
 def test_receipts_of_a_message_without_acknowledgement_are_true(verdict_on: Judge) -> None:

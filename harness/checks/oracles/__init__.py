@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.checks.oracles.copies import no_duplicates, order
+from harness.checks.oracles.credentials import token_validity
+from harness.checks.oracles.eyes import audience, sent_not_delivered
 from harness.checks.oracles.facts import Facts, Judged, Key, Terms
 from harness.checks.oracles.loss import acked_never_lost, nothing_unsent, refused_never_stored
 from harness.checks.oracles.recovery import recovered
@@ -18,11 +20,14 @@ __all__ = ["TWINS", "Facts", "Judged", "Key", "Terms", "judge"]
 
 TWINS: Mapping[str, Callable[[Facts, Terms], Judged]] = {
     "acked_never_lost": acked_never_lost,
+    "audience": audience,
     "no_duplicates": no_duplicates,
     "nothing_unsent": nothing_unsent,
     "order": order,
     "recovered": recovered,
     "refused_never_stored": refused_never_stored,
+    "sent_not_delivered": sent_not_delivered,
+    "token_validity": token_validity,
     "transitions": transitions,
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from harness.checks.oracles.pushes import Request, requests_of
 from harness.checks.oracles.sends import Send, sends_of
 from harness.checks.oracles.standing import Change, Circle, changes_of, circle_of
 from harness.core.events import Event
@@ -129,6 +130,19 @@ class Facts:
     def changes(self) -> list[Change]:
         """Every change of who gets what."""
         return changes_of(self.witnessed)
+
+    @cached_property
+    def requests(self) -> list[Request]:
+        """Every push as its provider saw it."""
+        return requests_of(self.events)
+
+    def fault_kinds(self) -> set[str]:
+        """The kinds of faults that were in the run."""
+        return {
+            str(event.detail["kind"])
+            for event in self.events
+            if event.fault and event.event.startswith("fault_") and event.detail and "kind" in event.detail
+        }
 
     def members(self, send: Send) -> set[str]:
         """People who must get a message."""

@@ -18,7 +18,8 @@ def transitions(facts: Facts, _: Terms) -> Judged:
     moved = {facts.message(event) for event in facts.deliveries}
     moved |= {facts.client_id(event) for event in facts.witnessed if event.event in RECEIPTS | {"message_read"}}
     accepted = [send for send in facts.sends.values() if send.accepted_ns is not None]
-    keys = {key for rule in PRECEDENCES for key in _broken(facts, rule)}
+    rules = [rule for rule in PRECEDENCES if rule.check == "transitions"]
+    keys = {key for rule in rules for key in _broken(facts, rule)}
     keys |= {key for send in facts.sends.values() for key in _revived(facts, send)}
     return Judged(exercised=sum(send.client_message_id in moved for send in accepted), keys=frozenset(keys))
 

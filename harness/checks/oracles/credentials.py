@@ -1,0 +1,74 @@
+"""Twins of the checks on credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.checks.oracles.facts import Facts, Judged, Terms, person_of
+from harness.core.events import Event
+
+GRACE_NS = 1_000_000_000
+COMMANDS = {"token.expire": "expired", "token.revoke": "revoked"}
+
+End = tuple[str, str, int, str]
+"""Device, credential, the moment from which it was surely no longer good, and how it ended."""
+
+
+def token_validity(facts: Facts, _: Terms) -> Judged:
+    """Nothing is accepted with a credential that is no longer good."""
+    dead: dict[tuple[str, str], tuple[int, str]] = {}
+    for device, credential, ended_ns, how in _ends(facts):
+        key = (device, credential)
+        if key not in dead or ended_ns < dead[key][0]:
+            dead[key] = (ended_ns, how)
+    last: dict[str, int] = {}
+    keys = set()
+    for send in facts.sends.values():
+        broken = []
+        for attempt in send.attempts:
+            device = attempt.device or ""
+            last[device] = max(last.get(device, 0), attempt.started_ns)
+            end = dead.get((device, attempt.credential_ref or ""))
+            if end and end[0] < attempt.started_ns and attempt.accepted_ns is not None:
+                broken.append((attempt.started_ns, end[1]))
+        if broken:
+            kind = min(broken)[1]
+            keys.add((kind, send.client_message_id, send.message_id or "", send.started.device or ""))
+    used = sum(ended_ns < last.get(device, 0) for (device, _), (ended_ns, _) in dead.items())
+    return Judged(exercised=used, keys=frozenset(keys))
+
+
+def _ends(facts: Facts) -> Iterator[End]:
+    held = _held(facts)
+    for event in facts.events:
+        kind = str((event.detail or {}).get("kind"))
+        if event.event == "fault_commanded" and kind in COMMANDS:
+            began_ns = int((event.detail or {}).get("began_ns", event.mono_ns))
+            for (device, credential), (issued_ns, _) in held.items():
+                if person_of(device) == event.recipient and issued_ns < began_ns:
+                    yield device, credential, event.mono_ns, COMMANDS[kind]
+    for event in facts.witnessed:
+        if event.event in {"token_expired", "token_rejected"} and event.device and event.credential_ref:
+            yield event.device, event.credential_ref, event.mono_ns, "refused"
+    if "clock.server" in facts.fault_kinds():
+        return
+    for (device, credential), (_, expires_ns) in held.items():
+        if expires_ns is not None:
+            yield device, credential, expires_ns + GRACE_NS, "expired"
+
+
+def _held(facts: Facts) -> dict[tuple[str, str], tuple[int, int | None]]:
+    """When a device first had each credential, and when its time is over as far as that was told."""
+    found: dict[tuple[str, str], tuple[int, int | None]] = {}
+    for event in facts.witnessed:
+        if event.event in {"token_issued", "token_refreshed"} and event.device and event.credential_ref:
+            key = (event.device, event.credential_ref)
+            issued_ns, expires_ns = found.get(key, (event.mono_ns, None))
+            told = [one for one in (expires_ns, _expiry(event)) if one is not None]
+            found[key] = (issued_ns, min(told, default=None))
+    return found
+
+
+def _expiry(event: Event) -> int | None:
+    life_s = (event.detail or {}).get("expires_in_s")
+    return None if life_s is None else event.mono_ns + round(float(life_s) * 1e9)
