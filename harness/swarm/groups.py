@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import cast
 
-from harness.core.errors import EnvironmentFault
+from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.plan import GroupWorkload
 from harness.drivers.api import Groups, Outgoing, Refused, Session, Unknown
 from harness.history.recorder import Recorder
@@ -45,7 +44,7 @@ class GroupChat:
         """Have the first member make the group; raises ``EnvironmentFault`` when the service will not."""
         creator = self._workload.members[0]
         members = list(self._workload.members)
-        group = await self._agents[creator].errands.run(lambda session: _groups(session).create_group(members))
+        group = await self._agents[creator].errands.run(lambda session: as_groups(session).create_group(members))
         if isinstance(group, Refused):
             raise EnvironmentFault(
                 f"the service made no group for {creator}: {group.error_code}", hint="its log says more"
@@ -87,7 +86,7 @@ class GroupChat:
             self._writers.discard(change.person)
         self._record("membership_changing", change.person, change.whom, change.kind)
         act = self._act(change)
-        if isinstance(await self._agents[change.person].errands.run(lambda session: act(_groups(session))), Refused):
+        if isinstance(await self._agents[change.person].errands.run(lambda session: act(as_groups(session))), Refused):
             return
         self._record("membership_changed", change.person, change.whom, change.kind)
         if change.kind == "join":
@@ -113,6 +112,8 @@ class GroupChat:
         )
 
 
-def _groups(session: Session) -> Groups:
-    """A session of a protocol that has groups, which was made sure of before anybody connected."""
-    return cast("Groups", session)
+def as_groups(session: Session) -> Groups:
+    """Return the session as one that can make groups; raises ``UsageError`` for a protocol that has none."""
+    if not isinstance(session, Groups):
+        raise UsageError("the stack's driver has no group conversations", hint="add `needs: [groups]` to the scenario")
+    return session

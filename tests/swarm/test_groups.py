@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import EnvironmentFault
+from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.plan import GroupWorkload
 from harness.core.seeds import Seed
 from harness.drivers.api import Account, Device, Refused, Unknown
 from harness.history.recorder import Recorder
 from harness.swarm.config import Route
 from harness.swarm.device import DeviceAgent, World
-from harness.swarm.groups import GroupChat
+from harness.swarm.groups import GroupChat, as_groups
 from harness.swarm.push_tokens import push_token, register_push_tokens
 from harness.testing.scripted import ScriptedDriver, ScriptedSession
 from harness.testing.virtual_time import VirtualClock, run_virtual
@@ -207,3 +207,15 @@ def test_push_tokens_are_registered_and_known_by_reference(play: Play) -> None:
     assert token not in json.dumps(lines)
     device = Device("bob/phone", "bob", "ios", "1")
     assert push_token(device, seed=Seed(1), salt="s") == token != push_token(device, seed=Seed(1), salt="t")
+
+
+class Bare:
+    """A session of a protocol without groups."""
+
+    credential = "token"
+
+
+def test_a_protocol_without_groups_is_a_mistake_of_the_scenario() -> None:
+    """It gets a sentence with the way out, and no request is made."""
+    with pytest.raises(UsageError, match="no group conversations"):
+        as_groups(Bare())  # type: ignore[arg-type]
