@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import os
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from harness.cli.main import app
+from harness.cli.boundary import exit_code_of
+from harness.cli.explain import explain
 from harness.core.places import scenarios_folder
 from harness.core.verdicts import EXIT_USAGE
 from harness.scenario.diagnostics import BadFile
@@ -120,10 +122,12 @@ def _places(node: Any) -> Any:
 
 def _explained(file: Path) -> None:
     """A file is explained, or complained about at its places; nothing else ever happens."""
-    ended = CliRunner().invoke(app, ["explain", str(file)], env={"HOME": "/"})
-    assert ended.exit_code in {0, EXIT_USAGE}, ended.output
-    assert "Traceback" not in ended.output
-    assert ended.stdout if ended.exit_code == 0 else ended.stderr
+    said, told = io.StringIO(), io.StringIO()
+    with redirect_stdout(said), redirect_stderr(told):
+        code = exit_code_of(lambda: explain(file))
+    assert code in {0, EXIT_USAGE}, told.getvalue()
+    assert "Traceback" not in told.getvalue()
+    assert said.getvalue() if code == 0 else told.getvalue()
 
 
 many = settings(
