@@ -96,8 +96,8 @@ _ALL = (
     Mutant(
         "client_clock_orders",
         "orders a conversation by its senders' clocks",
-        "A message's place is the time that its client claims. What comes from a device whose clock is late "
-        "is put before messages that were acknowledged long before it was written.",
+        "A message's place is the time that its client claims. What comes from a device whose clock is late, or late "
+        "from a device that was offline, is put before messages that had long been acknowledged.",
     ),
     Mutant(
         "reorder_under_concurrency",
