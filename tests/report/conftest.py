@@ -12,6 +12,7 @@ from harness.core.results import CheckResult, Counts, FaultResult, Reason, RunRe
 from harness.core.stack import Promises, promises_as_data
 from harness.core.verdicts import Verdict
 from harness.engine.folder import RunFacts, RunFolder
+from harness.engine.judge import judge_folder
 from harness.engine.stream import RunFinished
 from harness.testing.histories import HistoryBuilder, at_ns
 
@@ -132,9 +133,9 @@ def run_folder(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture
-def lost_message(run_folder: Callable[..., Path]) -> Path:
-    """A run with three messages, the second of which was acknowledged, delivered and lost in a crash."""
+@pytest.fixture(scope="session")
+def lost_message(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judged run with three messages, the second of which was acknowledged, delivered and lost in a crash."""
     builder = HistoryBuilder().online("alice/phone", "bob/phone")
     builder.fault("crash", 3.2, 4.0, kind="process.kill")
     messages = [builder.send(name, at_s) for name, at_s in (("m1", 2.0), ("m2", 3.0), ("m3", 6.0))]
@@ -142,10 +143,11 @@ def lost_message(run_folder: Callable[..., Path]) -> Path:
         builder.live(message, "bob/phone", message.answered_s + 0.02)
     builder.final_sync("alice/phone", "bob/phone").archive(["alice", "bob"], [messages[0], messages[2]])
     crash = FaultPlan("crash", "process.kill", "client->chat", Start(at_s=1.0), for_s=0.8)
-    folder = run_folder(builder, crash)
+    folder = make_run_folder(tmp_path_factory.mktemp("lost") / "run", builder, crash)
     words = (("message_persisted", 3.004), ("ack_sent", 3.006), ("shutdown", 9.0))
     lines = [f'{{"mono_ns":{at_ns(at_s)},"event":"{event}","message_id":"s-m2"}}\n' for event, at_s in words]
     (folder / "logs" / "service.log").write_text("".join(lines))
+    RunFolder(folder).write_results(judge_folder(folder))
     return folder
 
 

@@ -51,7 +51,8 @@ def stretched(moments: Iterable[int], left: float, right: float) -> TimeAxis:
     unit = (right - left) / sum(gaps)
     places = [left]
     for gap in gaps:
-        places.append(places[-1] + gap * unit)
+        places.append(min(places[-1] + gap * unit, right))
+    places[-1] = right
     return TimeAxis(tuple(zip(stops, places, strict=True)))
 
 
