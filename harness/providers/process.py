@@ -1,7 +1,6 @@
-"""``python -m harness.providers.process KIND``: a provider simulator as a process, configured by its environment.
+"""A simulator as a process: two ports, a recorder, a sign of life each second, and an orderly end.
 
-``PORT`` and ``CONTROL_PORT`` (loopback), ``CONTROL_TOKEN``, and of the run: ``RUN``, ``EVENTS`` (folder), ``KEY`` (hex),
-``SEED``. Ends in order on SIGTERM.
+Exit codes: 0 after SIGTERM or SIGINT, 2 for wrong settings, 3 when a port or the events cannot be had.
 """
 
 from __future__ import annotations
@@ -9,89 +8,92 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AsyncExitStack, closing
+from typing import Protocol
 
-import uvicorn
-from starlette.applications import Starlette
-
-from harness.core.errors import ChatChaosError, EnvironmentFault, UsageError
+from harness.core.errors import EnvironmentFault
 from harness.core.seeds import Seed
 from harness.history.recorder import Recorder
-from harness.providers.registry import provider
+from harness.providers.control_port import ControlPort
+from harness.providers.http_server import Handler, serve
+from harness.providers.received import Received
 from harness.providers.rules import Rules
+from harness.providers.settings import Settings, WrongSettings
+from harness.proxy.http_wire import Request, Response
 
-HOST = "127.0.0.1"
+EXIT_WRONG_SETTINGS = 2
+EXIT_CANNOT_SERVE = 3
 BEAT_S = 1.0
+HOST = "127.0.0.1"
 
 
-async def serve(kind: str, settings: Mapping[str, str]) -> None:
-    """Serve until SIGTERM; raises ``EnvironmentFault`` for a port that cannot be had."""
-    recorder = Recorder(
-        Path(settings["EVENTS"]), run=settings["RUN"], role="provider", observer="provider"
-    )
-    simulator = provider(kind)(Rules(Seed(int(settings["SEED"]))), recorder, key=bytes.fromhex(settings["KEY"]))
-    servers = [
-        _server(simulator.push_app()),
-        _server(simulator.control_app(settings["CONTROL_TOKEN"])),
-    ]
-    sockets = [_listen(int(settings[name])) for name in ("PORT", "CONTROL_PORT")]
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with asyncio.TaskGroup() as tasks:
-        for server, listener in zip(servers, sockets, strict=True):
-            tasks.create_task(server.serve([listener]))
-        beating = tasks.create_task(_beat(recorder))
-        await stopped.wait()
-        beating.cancel()
-        for server in servers:
-            server.should_exit = server.force_exit = True
-    recorder.close()
+class Simulator(Protocol):
+    """What the backend talks to."""
+
+    rules: Rules
+    received: Received
+
+    def answer(self, request: Request) -> Response | None:
+        """Answer one request; None: never."""
+        ...
+
+    def finish(self) -> None:
+        """Do at once what was to happen later: the run is over."""
+        ...
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to ``serve``."""
-
-    def install_signal_handlers(self) -> None:
-        """Install none."""
+Make = Callable[[Settings, Recorder, Seed], Simulator]
 
 
-def _server(app: Starlette) -> _Server:
-    return _Server(uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False))
-
-
-def _listen(port: int) -> socket.socket:
+def main(name: str, make: Make) -> int:
+    """Serve as the environment says and return the exit code; one sentence on stderr when that fails."""
     try:
-        listener = socket.create_server((HOST, port), backlog=512)
-    except OSError as problem:
-        raise EnvironmentFault(f"cannot listen on {HOST}:{port}: {problem.strerror}") from problem
-    # See harness/reference/chat.py: without it each small answer waits for a delayed ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
-async def _beat(recorder: Recorder) -> None:
-    while True:
-        recorder.beat()
-        await asyncio.sleep(BEAT_S)
-
-
-def main() -> int:
-    """Run a provider; returns the exit status."""
-    try:
-        [kind] = sys.argv[1:]
-        asyncio.run(serve(kind, os.environ))
-    except (KeyError, ValueError) as problem:
-        sys.stderr.write(f"provider: wrong settings: {problem}\n")
-        return UsageError.exit_code
-    except* ChatChaosError as group:
-        sys.stderr.write(f"provider: {group.exceptions[0]}\n")
-        return EnvironmentFault.exit_code
+        asyncio.run(_serve(Settings.of(os.environ), make))
+    except WrongSettings as wrong:
+        sys.stderr.write(f"{name}: {wrong}\n")
+        return EXIT_WRONG_SETTINGS
+    except (EnvironmentFault, OSError) as problem:
+        sys.stderr.write(f"{name}: {problem}\n")
+        return EXIT_CANNOT_SERVE
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+async def _serve(settings: Settings, make: Make) -> None:
+    over = asyncio.get_running_loop().create_future()
+    recorder = Recorder(settings.events, run=settings.run, role=settings.provider, observer="provider")
+    with closing(recorder):
+        simulator = make(settings, recorder, Seed(settings.seed))
+        control = ControlPort(settings.control_token, simulator.rules, simulator.received)
+        async with AsyncExitStack() as ports:
+            for port, handler in ((settings.port, simulator.answer), (settings.control_port, control.answer)):
+                server = await serve(HOST, port, _guarded(handler, over))
+                ports.callback(server.close)  # conversations end with the process
+            await _live(recorder, over)
+        simulator.finish()
+
+
+def _guarded(handler: Handler, over: asyncio.Future[None]) -> Handler:
+    """End the process when what it saw cannot be kept: silence must not look like no pushes."""
+
+    def answer(request: Request) -> Response | None:
+        try:
+            return handler(request)
+        except EnvironmentFault as problem:
+            if not over.done():
+                over.set_exception(problem)
+            return None
+
+    return answer
+
+
+async def _live(recorder: Recorder, over: asyncio.Future[None]) -> None:
+    """Beat until a signal ends it, or what goes wrong raises."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: over.done() or over.set_result(None))
+    while not over.done():
+        recorder.beat()
+        await asyncio.wait((over,), timeout=BEAT_S)
+    over.result()

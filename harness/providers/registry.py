@@ -1,28 +1,30 @@
-"""Provider simulators by kind: those that come along, plus what other packages add by entry point."""
+"""Provider simulators by kind: those that come with chat-chaos and those that other packages bring as entry points."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
+from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
 
 from harness.core.errors import UsageError
+from harness.providers import unipush
+from harness.providers.api import ProviderKind
 
-ENTRY_POINT_GROUP = "chat_chaos.providers"
-_OURS: Mapping[str, str] = {"unipush": "harness.providers.unipush:Unipush"}
-
-
-def kinds() -> tuple[str, ...]:
-    """Return the names of all known providers."""
-    return tuple(sorted({*_OURS, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))}))
+GROUP = "chat_chaos.providers"
+"""Entry point group; each entry is a ``ProviderKind``."""
 
 
-def provider(kind: str) -> Any:
-    """Return the class of a provider, made as ``cls(rules, recorder, key=…)``; raises ``UsageError`` if unknown."""
-    if kind in _OURS:
-        module, _, name = _OURS[kind].partition(":")
-        return getattr(import_module(module), name)
-    for entry in entry_points(group=ENTRY_POINT_GROUP, name=kind):
-        return entry.load()
-    raise UsageError(f"there is no provider {kind!r}", hint=f"known providers: {', '.join(kinds())}")
+@cache
+def kinds() -> Mapping[str, ProviderKind]:
+    """Return every known kind by the name that stack files use, sorted."""
+    found = {unipush.KIND.kind: unipush.KIND}
+    found.update({kind.kind: kind for kind in (entry.load() for entry in entry_points(group=GROUP))})
+    return dict(sorted(found.items()))
+
+
+def provider_kind(kind: str) -> ProviderKind:
+    """Return a kind by its name; raises ``UsageError`` for one that nobody provides."""
+    known = kinds()
+    if kind not in known:
+        raise UsageError(f"there is no provider {kind!r}", hint=f"known providers: {', '.join(known)}")
+    return known[kind]

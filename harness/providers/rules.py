@@ -1,83 +1,83 @@
-"""Which answer a push gets: rules in force, decided by the seed and never by time."""
+"""Which push gets which answer: rules in force, the newest first, with chance from the run's seed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import random
+from collections.abc import Collection
+from dataclasses import replace
 
 import msgspec
 
 from harness.core.seeds import Seed
-
-Answer = Literal["accepted", "unregistered", "throttled", "server_error", "hang", "accepted_never_shown"]
-ANSWERS: tuple[Answer, ...] = (
-    "accepted",
-    "unregistered",
-    "throttled",
-    "server_error",
-    "hang",
-    "accepted_never_shown",
-)
+from harness.providers.api import PushRule
 
 
-class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One answer for a device's pushes, or for a share (0..1) of all; ``retry_after_s`` goes with ``throttled``."""
-
-    answer: Answer
-    device: str | None = None
-    share: float = 1.0
-    retry_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One request as far as rules look at it: whose device, which message, and the how-manieth try of it."""
-
-    device: str
-    message_id: str
-    attempt: int
-
-
-ACCEPT = Rule("accepted")
+class BadRule(Exception):
+    """The rule cannot be put in force; the text says why."""
 
 
 class Rules:
-    """The rules in force and how often each has answered; a removed rule's count stays."""
+    """The rules of one provider, and how many pushes each has answered."""
 
-    def __init__(self, seed: Seed) -> None:
+    def __init__(self, answers: Collection[str], seed: Seed) -> None:
+        self._answers = answers
         self._seed = seed
-        self._in_force: dict[str, Rule] = {}
+        self._rules: dict[str, PushRule] = {}
         self._hits: dict[str, int] = {}
+        self._chance: dict[str, random.Random] = {}
 
-    @property
-    def in_force(self) -> dict[str, Rule]:
-        """The rules by id, in the order in which they were put."""
-        return dict(self._in_force)
+    def all(self) -> tuple[PushRule, ...]:
+        """Return the rules in force, the oldest first."""
+        return tuple(self._rules.values())
 
-    def put(self, rule_id: str, rule: Rule) -> None:
-        """Put a rule in force; one of the same id is replaced."""
-        self._in_force[rule_id] = rule
-        self._hits.setdefault(rule_id, 0)
+    def put(self, rule: PushRule) -> None:
+        """Put a rule in force as the newest; one of the same id is replaced. Raises ``BadRule``."""
+        if rule.answer not in self._answers:
+            raise BadRule(f"there is no such answer; known: {', '.join(self._answers)}")
+        if not 0 <= rule.share <= 1:
+            raise BadRule("share is a number from 0 to 1")
+        if rule.retry_after_s is not None and rule.retry_after_s < 0:
+            raise BadRule("retry_after_s cannot be negative")
+        self._rules.pop(rule.id, None)
+        self._rules[rule.id] = rule
+        self._hits.setdefault(rule.id, 0)
 
-    def remove(self, rule_id: str) -> None:
-        """Take a rule back, if it is there."""
-        self._in_force.pop(rule_id, None)
+    def remove(self, id: str) -> None:
+        """Take a rule back; its hits are remembered."""
+        self._rules.pop(id, None)
 
-    def hits(self, rule_id: str) -> int:
-        """Count what a rule has answered."""
-        return self._hits.get(rule_id, 0)
+    def hits(self, id: str) -> int:
+        """Count the pushes that a rule has answered."""
+        return self._hits.get(id, 0)
 
-    def answer(self, push: Push) -> Rule:
-        """Return the first rule that applies, counting it, else the acceptance."""
-        for rule_id, rule in self._in_force.items():
-            if self._applies(rule_id, rule, push):
-                self._hits[rule_id] += 1
+    def decide(self, device: str) -> PushRule | None:
+        """Return the rule that answers a push to this device, or None for the usual answer.
+
+        A rule with a share draws once for each push that it is asked about: the same seed and order of pushes give
+        the same decisions.
+        """
+        for rule in reversed(self._rules.values()):
+            if rule.device in {None, device} and self._drawn(rule):
+                self._hits[rule.id] += 1
                 return rule
-        return ACCEPT
+        return None
 
-    def _applies(self, rule_id: str, rule: Rule, push: Push) -> bool:
-        if rule.device not in {None, push.device}:
-            return False
-        # Drawn anew for each try, so that a share of all answers is refused, not a share of the messages for ever.
-        draw = self._seed.rng("rule", rule_id, push.device, push.message_id, str(push.attempt)).random()
-        return draw < rule.share
+    def _drawn(self, rule: PushRule) -> bool:
+        if rule.id not in self._chance:
+            self._chance[rule.id] = self._seed.rng("push rule", rule.id)
+        return rule.share >= 1 or self._chance[rule.id].random() < rule.share
+
+
+def rule_as_data(rule: PushRule) -> dict[str, object]:
+    """Return a rule as plain JSON; what it leaves open is absent."""
+    data: dict[str, object] = msgspec.to_builtins(rule)
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def rule_from_data(data: object, *, id: str | None = None) -> PushRule:
+    """Read a rule, which gets ``id`` when one is given; raises ``BadRule``."""
+    try:
+        rule = msgspec.convert({**data, "id": id} if id and isinstance(data, dict) else data, PushRule)
+    except msgspec.ValidationError as problem:
+        raise BadRule(str(problem)) from None
+    return replace(rule, share=float(rule.share))

@@ -1,197 +1,185 @@
-"""``unipush``: a push provider with the answers that real ones have in common.
+"""unipush, a simulated push provider: ``python -m harness.providers.unipush`` (``harness.providers.settings``).
 
-``POST /v1/push {token, message_id, conversation_id}`` is answered 200 (accepted), 410 (unregistered), 429 with
-Retry-After (throttled), 500 (server_error), or not at all (hang). Tokens are ``up.PERSON.DEVICE.RANDOM``: a simulator's
-tokens may name their device. What it received is recorded by reference, never by token.
+``POST /v1/push {token, message_id, conversation_id}`` answers 200 ``{id}``; as rules say also 410 ``unregistered``,
+429 ``throttled`` with Retry-After, 500 ``server_error`` (503 when the rule has a Retry-After), or nothing at all
+(``hang``). ``accepted_never_shown`` is a 200 that no device ever sees. 400 is no push. It models what
+Firebase, APNs and the like have in common; no real provider's protocol is claimed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
-import itertools
+import json
 import math
-from collections import Counter
-from collections.abc import Awaitable, Callable
+import re
+import secrets
+import sys
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-import msgspec
-from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
-
 from harness.core.digests import secret_ref
+from harness.core.seeds import Seed
 from harness.history.recorder import Recorder
-from harness.providers.rules import ANSWERS, Push, Rule, Rules
+from harness.providers.api import ProviderKind, PushRule
+from harness.providers.http_server import json_response
+from harness.providers.process import main
+from harness.providers.received import Received
+from harness.providers.rules import Rules
+from harness.providers.settings import Settings
+from harness.providers.tokens import device_of
+from harness.proxy.http_wire import Request, Response
 
-DISPLAY_AFTER_S = 0.02
-HANG_S = 60.0
-"""A client that waits longer than this is let go, as a load balancer would."""
-RETRY_AFTER_S = 1.0
-TOKEN_PARTS = 4
-MAX_BODY = 64 * 1024
-STATUS = {"accepted": 200, "accepted_never_shown": 200, "unregistered": 410, "throttled": 429, "server_error": 500}
+SHOWN_AFTER_S = 0.02
+"""From the answer to the moment at which the device shows the notification."""
+THROTTLED_FOR_S = 1.0
+"""What a throttled answer asks for when its rule does not say."""
 
-Handler = Callable[[Request], Awaitable[Response]]
+ACCEPTED = ("accepted", "accepted_never_shown")
+STATUSES = {
+    "accepted": HTTPStatus.OK,
+    "accepted_never_shown": HTTPStatus.OK,
+    "unregistered": HTTPStatus.GONE,
+    "throttled": HTTPStatus.TOO_MANY_REQUESTS,
+    "server_error": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+KIND = ProviderKind(
+    kind="unipush",
+    summary="push provider with device tokens: accepts, refuses, throttles, fails, hangs, or loses what it accepted",
+    run=("-P", "-m", "harness.providers.unipush"),
+    answers=("accepted", "unregistered", "throttled", "server_error", "hang", "accepted_never_shown"),
+)
+
+_FIELDS = ("token", "message_id", "conversation_id")
+_LONGEST = 512
+_FIELD_NAME = re.compile("[a-z][a-z0-9_]{0,31}")
 
 
-class Notification(msgspec.Struct, frozen=True):
-    """What a backend asks to be shown; anything else that it sends is not looked at."""
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One request, understood; ``others`` are the names of fields that have no business there."""
 
     token: str
+    device: str
     message_id: str
     conversation_id: str
-
-    @property
-    def device(self) -> str:
-        """The device that the token names; ``ValueError`` when it is no token of ours."""
-        parts = self.token.split(".")
-        if len(parts) != TOKEN_PARTS or parts[0] != "up":
-            raise ValueError("no token of this provider")
-        return f"{parts[1]}/{parts[2]}"
+    others: tuple[str, ...]
 
 
-class Unipush:
-    """The provider's two faces: what backends call, and what the harness controls it by."""
+class NoPush(Exception):
+    """The request is not as documented; the text says what is wrong."""
 
-    def __init__(self, rules: Rules, recorder: Recorder, *, key: bytes) -> None:
-        self._rules = rules
+
+class UniPush:
+    """Answers pushes by the rules in force and records each as an event."""
+
+    def __init__(self, settings: Settings, recorder: Recorder, seed: Seed) -> None:
+        self.rules = Rules(KIND.answers, seed)
+        self.received = Received()
         self._recorder = recorder
-        self._key = key
-        self._attempts: Counter[tuple[str, str]] = Counter()
-        self._answers: Counter[str] = Counter()
-        self._ids = itertools.count(1)
-        self._displays: set[asyncio.Task[None]] = set()
+        self._key = settings.key
+        self._provider = settings.provider
+        self._shown_later: dict[asyncio.TimerHandle, dict[str, Any]] = {}
 
-    def push_app(self) -> Starlette:
-        """Return what listens to backends."""
-        return Starlette(routes=[Route("/v1/push", self._push, methods=["POST"]), Route("/healthz", _healthy)])
-
-    def control_app(self, token: str) -> Starlette:
-        """Return what listens to the harness; every request carries ``Authorization: Bearer TOKEN``."""
-
-        def mine(handler: Handler) -> Handler:
-            async def guarded(request: Request) -> Response:
-                given = request.headers.get("authorization", "")
-                if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-                    return _answer({"error": "unauthorized"}, 401)
-                return await handler(request)
-
-            return guarded
-
-        return Starlette(
-            routes=[
-                Route("/control/rules", mine(self._show), methods=["GET"]),
-                Route("/control/rules/{id}", mine(self._put), methods=["PUT"]),
-                Route("/control/rules/{id}", mine(self._remove), methods=["DELETE"]),
-                Route("/control/rules/{id}/hits", mine(self._hits), methods=["GET"]),
-                Route("/control/received", mine(self._received), methods=["GET"]),
-            ]
-        )
-
-    async def _push(self, request: Request) -> Response:
+    def answer(self, request: Request) -> Response | None:
+        """Answer one request; None when it is to hang."""
+        if request.path == "/healthz":
+            return json_response(200, {"status": "ok"})
+        if request.path != "/v1/push":
+            return json_response(404, {"error": "not_found"})
+        if request.method != "POST":
+            return json_response(405, {"error": "method_not_allowed"})
         try:
-            wanted = msgspec.json.decode(await _body(request), type=Notification)
-            device = wanted.device
-        except (msgspec.MsgspecError, ValueError):
-            return _answer({"error": "bad_request"}, 400)
-        except ClientDisconnect:
-            return Response()
-        self._attempts[wanted.token, wanted.message_id] += 1
-        push = Push(device, wanted.message_id, self._attempts[wanted.token, wanted.message_id])
-        rule = self._rules.answer(push)
-        self._answers[rule.answer] += 1
-        return await self._carry_out(rule, wanted, push)
+            push = _read(request.body)
+        except NoPush as wrong:
+            self.received.malformed()
+            return json_response(400, {"error": "bad_request", "message": str(wrong)})
+        return self._settle(push)
 
-    async def _carry_out(self, rule: Rule, wanted: Notification, push: Push) -> Response:
-        request_id = f"push-{next(self._ids)}"
-        status = STATUS.get(rule.answer)
-        retry_after_s = None
-        if rule.answer == "throttled":
-            retry_after_s = max(1, math.ceil(RETRY_AFTER_S if rule.retry_after_s is None else rule.retry_after_s))
-        self._record(rule, wanted, push, request_id=request_id, http_status=status, retry_after_s=retry_after_s)
-        if status is None:
-            await asyncio.sleep(HANG_S)
-            return _answer({"error": "timeout"}, 504)
-        if rule.answer == "accepted":
-            self._display_soon(wanted, push)
-        headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-        return _answer({"id": request_id} if status == STATUS["accepted"] else {"error": rule.answer}, status, headers)
+    def finish(self) -> None:
+        """Show what was about to be shown."""
+        for handle, facts in self._shown_later.items():
+            handle.cancel()
+            self._recorder.record("push_displayed", **facts)
 
-    def _record(
-        self,
-        rule: Rule,
-        wanted: Notification,
-        push: Push,
-        *,
-        request_id: str,
-        http_status: int | None,
-        retry_after_s: int | None,
-    ) -> None:
-        self._recorder.record(
-            "push_sent" if http_status == STATUS["accepted"] else "push_failed",
-            provider="unipush",
-            provider_answer=rule.answer,
-            http_status=http_status,
-            retry_after_ms=None if retry_after_s is None else retry_after_s * 1000,
-            request_id=request_id,
-            attempt=push.attempt,
-            **self._common(wanted, push),
-        )
-
-    def _display_soon(self, wanted: Notification, push: Push) -> None:
-        async def display() -> None:
-            await asyncio.sleep(DISPLAY_AFTER_S)
-            self._recorder.record("push_displayed", provider="unipush", **self._common(wanted, push))
-
-        task = asyncio.create_task(display())
-        self._displays.add(task)
-        task.add_done_callback(self._displays.discard)
-
-    def _common(self, wanted: Notification, push: Push) -> dict[str, Any]:
-        return {
-            "message_id": wanted.message_id,
-            "conversation_id": wanted.conversation_id,
+    def _settle(self, push: Push) -> Response | None:
+        rule = self.rules.decide(push.device)
+        answer = "accepted" if rule is None else rule.answer
+        push_ref = secret_ref(self._key, push.token)
+        retry_after_s = _retry_after_s(answer, rule)
+        status = _status(answer, retry_after_s)
+        facts = {
             "device": push.device,
-            "push_ref": secret_ref(self._key, wanted.token),
+            "message_id": push.message_id,
+            "conversation_id": push.conversation_id,
+            "push_ref": push_ref,
+            "provider": self._provider,
+            "request_id": f"up-{secrets.token_hex(8)}",
         }
+        self._recorder.record(
+            "push_sent" if answer in ACCEPTED else "push_failed",
+            **facts,
+            attempt=self.received.attempt(push_ref, push.message_id),
+            provider_answer=answer,
+            http_status=status,
+            retry_after_ms=None if retry_after_s is None else retry_after_s * 1000,
+            detail={"unexpected_fields": ",".join(push.others)} if push.others else None,
+        )
+        self.received.answered(push_ref, push.device, answer)
+        if answer == "accepted":
+            self._show_later(facts)
+        return _response(answer, status, retry_after_s, facts["request_id"])
 
-    async def _show(self, _: Request) -> Response:
-        return _answer({"answers": ANSWERS, "rules": self._rules.in_force})
+    def _show_later(self, facts: dict[str, Any]) -> None:
+        def show() -> None:
+            del self._shown_later[handle]
+            self._recorder.record("push_displayed", **facts)
 
-    async def _put(self, request: Request) -> Response:
-        try:
-            rule = msgspec.json.decode(await _body(request), type=Rule)
-        except (msgspec.MsgspecError, ValueError) as problem:
-            return _answer({"error": str(problem)}, 400)
-        self._rules.put(request.path_params["id"], rule)
-        return _answer(rule)
-
-    async def _remove(self, request: Request) -> Response:
-        self._rules.remove(request.path_params["id"])
-        return Response(status_code=204)
-
-    async def _hits(self, request: Request) -> Response:
-        return _answer({"hits": self._rules.hits(request.path_params["id"])})
-
-    async def _received(self, _: Request) -> Response:
-        return _answer({"answers": self._answers, "tokens": len({token for token, _ in self._attempts})})
-
-
-async def _healthy(_: Request) -> Response:
-    return _answer({"status": "ok"})
+        handle = asyncio.get_running_loop().call_later(SHOWN_AFTER_S, show)
+        self._shown_later[handle] = facts
 
 
-async def _body(request: Request) -> bytes:
-    """Read a body, but no more than any request of ours needs; raises ``ValueError`` beyond."""
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > MAX_BODY:
-            raise ValueError("the body is too large")
-    return bytes(read)
+def _read(body: bytes) -> Push:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        raise NoPush("the body is no JSON") from None
+    if not isinstance(data, dict):
+        raise NoPush("the body is no object")
+    for name in _FIELDS:
+        value = data.get(name)
+        if not isinstance(value, str) or not 0 < len(value) <= _LONGEST or not value.isprintable():
+            raise NoPush(f"{name} is no text of 1 to {_LONGEST} characters")
+    device = device_of(data["token"])
+    if device is None:
+        raise NoPush("token is not one of this provider's")
+    # A backend that puts texts into its pushes is found by the names; what stands in them is nobody's business here.
+    others = sorted({name if _FIELD_NAME.fullmatch(name) else "?" for name in data if name not in _FIELDS})
+    return Push(data["token"], device, data["message_id"], data["conversation_id"], tuple(others))
 
 
-def _answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+def _retry_after_s(answer: str, rule: PushRule | None) -> int | None:
+    """Whole seconds, as the header wants them (RFC 9110, 10.2.3)."""
+    asked = None if rule is None else rule.retry_after_s
+    if answer == "throttled" and asked is None:
+        asked = THROTTLED_FOR_S
+    return max(1, math.ceil(asked)) if asked is not None and answer in {"throttled", "server_error"} else None
+
+
+def _status(answer: str, retry_after_s: int | None) -> int | None:
+    if answer == "server_error" and retry_after_s is not None:
+        return HTTPStatus.SERVICE_UNAVAILABLE
+    return STATUSES.get(answer)
+
+
+def _response(answer: str, status: int | None, retry_after_s: int | None, request_id: str) -> Response | None:
+    if status is None:
+        return None
+    if answer in ACCEPTED:
+        return json_response(status, {"id": request_id})
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return json_response(status, {"error": answer}, headers)
+
+
+if __name__ == "__main__":
+    sys.exit(main(KIND.kind, UniPush))
