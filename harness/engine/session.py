@@ -125,7 +125,7 @@ def _playable(plan: ScenarioPlan, spec: StackSpec, listener: Listener) -> bool:
 
 def unsupported(plan: ScenarioPlan, spec: StackSpec) -> list[str]:
     """Return why this stack, here and now, cannot play a scenario; empty when it can."""
-    kept_from = unavailable(spec)
+    kept_from = unavailable(spec, plan.needs)
     missing = [need for need in plan.needs if need not in spec.capabilities]
     return [f"stack {spec.name} has no {need}" for need in missing] + [
         kept_from[need] for need in plan.needs if need in kept_from and need not in missing

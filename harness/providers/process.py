@@ -92,8 +92,13 @@ async def _live(recorder: Recorder, over: asyncio.Future[None]) -> None:
     """Beat until a signal ends it, or what goes wrong raises."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: over.done() or over.set_result(None))
+        loop.add_signal_handler(number, _end, over)
     while not over.done():
         recorder.beat()
         await asyncio.wait((over,), timeout=BEAT_S)
     over.result()
+
+
+def _end(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)

@@ -108,7 +108,7 @@ class UniPush:
         push_ref = secret_ref(self._key, push.token)
         retry_after_s = _retry_after_s(answer, rule)
         status = _status(answer, retry_after_s)
-        facts = {
+        facts: dict[str, Any] = {
             "device": push.device,
             "message_id": push.message_id,
             "conversation_id": push.conversation_id,
