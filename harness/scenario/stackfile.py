@@ -13,6 +13,7 @@ from harness.core.errors import UsageError
 from harness.core.places import stacks_folder
 from harness.core.stack import EmbeddedService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
 from harness.drivers import registry
+from harness.providers.registry import kinds as provider_kinds
 from harness.scenario.diagnostics import BadFile, did_you_mean
 from harness.scenario.matrix import PLACEHOLDER
 from harness.scenario.mistakes import Mistake, mistakes_of
@@ -83,10 +84,12 @@ def _check(model: StackModel) -> Iterator[Mistake]:
         if through is not None and through not in model.links:
             yield unknown("link", through, ("services", name, "health", "through"), model.links)
         yield from _check_placeholders(model, name, service)
-    for name in model.providers:
+    for name, provider in model.providers.items():
         if name in model.services:
             text = f"{quoted(name)} is also the name of a service: a link could not tell them apart"
             yield Mistake(("providers", name), "duplicate-name", text, on_key=True)
+        if provider.kind not in (kinds := provider_kinds()):
+            yield unknown("kind of provider", provider.kind, ("providers", name, "kind"), kinds)
 
 
 def _check_link(model: StackModel, name: str, link: LinkModel) -> Iterator[Mistake]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 MIDDLE = {
-    "scenario": {"faults", "checks", "reference.mutants", "drivers", "workloads"},
+    "scenario": {"faults", "checks", "reference.mutants", "drivers", "providers", "workloads"},
     "history": set(),
     "proxy": set(),
     "drivers": {"history"},

@@ -103,6 +103,7 @@ def test_providers_clocks_and_control(full: Path) -> None:
         ("to: push", "to: posh", "no service or provider is called 'posh'", "did you mean 'push'?"),
         ("faketime", "fake", "'fake' is not possible here: write 'faketime' or 'none'", "did you mean 'faketime'?"),
         ("control: direct", "control: dirct", "'dirct' is not possible here: write 'direct'", ""),
+        ("unipush", "unipsh", "no kind of provider is called 'unipsh'", "did you mean 'unipush'?"),
         ("kind: unipush", "kid: unipush", "'kind' is missing in providers.push", ""),
         (
             "{push: {kind",
