@@ -105,6 +105,18 @@ def test_a_refusal_is_an_answer(life_of: Callable[[HistoryBuilder], Life]) -> No
     ]
 
 
+def test_a_push_has_the_lane_of_its_provider(life_of: Callable[[HistoryBuilder], Life]) -> None:
+    """What the provider saw is a lane of its own between the service and the recipients."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone")
+    message = builder.send("m", 3.0)
+    facts = {"device": "bob/phone", "message_id": message.message_id, "provider": "push", "observer": "provider"}
+    builder.add("push_failed", 3.2, provider_answer="throttled", http_status=429, **facts)
+    picture = picture_of(life_of(builder), LOST, SCENE)
+    assert [lane.key for lane in picture.lanes][-2:] == ["provider:push", "bob/phone"]
+    assert ways(picture)[-1] == ("service:chat", "provider:push", False)
+    assert [dot.word for dot in picture.dots if dot.lane == "provider:push"] == ["push failed"]
+
+
 def test_a_fault_lies_behind_the_lane_of_its_target(life_of: Callable[[HistoryBuilder], Life]) -> None:
     """A band with the rung that the fault reached, on the lanes that it concerns and no other."""
     builder = HistoryBuilder().online("alice/phone", "bob/phone")

@@ -23,7 +23,7 @@ from harness.report.html.breakage import Broken, Cause, broken_promises
 from harness.report.html.lanes import Scene
 from harness.report.html.loglines import LogLine, read_logs
 from harness.report.html.strip import Strip, strip_of
-from harness.report.html.ways import last_sign
+from harness.report.html.ways import last_sign, unwanted
 
 if TYPE_CHECKING:
     from harness.history.ingest import History
@@ -163,8 +163,13 @@ class _World:
             faults=self._faults,
             colours=self._colours,
         )
-        story = render(draft.life, missing=draft.cause.example) if draft.life else ""
+        story = _story(draft.life, draft.cause.example) if draft.life else ""
         return Example(draft.cause, draft.life, story, draft.moment_ns, draft.ids, scene)
+
+
+def _story(life: Life, witness: Witness) -> str:
+    """A step is dashed where it never came; one that came too early is there, and said to be wrong elsewhere."""
+    return render(life, missing=None if unwanted(life, witness) else witness)
 
 
 # The edge over which a device's messages go: its log-ins may take another one.

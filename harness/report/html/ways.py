@@ -69,8 +69,11 @@ def picture_of(life: Life, witness: Witness, scene: Scene) -> Picture:
 
 
 def unwanted(life: Life, witness: Witness) -> tuple[Event, ...]:
-    """Return what should not have happened, or not yet: what was seen at the very moment that a witness names."""
-    at_once = [event for event in life.events if event.mono_ns == witness.mono_ns]
+    """Return what should not have happened, or not yet: what was seen at the very moment that a witness names.
+
+    That somebody sent is never wrong: a witness that names that moment says since when, not what.
+    """
+    at_once = [one for one in life.events if one.mono_ns == witness.mono_ns and one.event != "client_send_started"]
     if witness.missing_step is None:
         return tuple(at_once)
     return tuple(event for event in at_once if event.device and event.device == witness.device)
