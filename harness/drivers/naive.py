@@ -40,7 +40,7 @@ class RetriesWithoutBackoff(Habits):
 
 
 class RefreshesInParallel(Habits):
-    """Lets everything that needs a token fetch one of its own."""
+    """Lets each request find out for itself that the token is dead and fetch one of its own."""
 
     shares_refresh = False
 

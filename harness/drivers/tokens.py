@@ -76,8 +76,12 @@ class Tokens:
         """Refresh by this session from now on."""
         self._session = session
 
-    def holds(self, token: str) -> bool:
-        """Tell whether that is the token in use, refused or not."""
+    def shows(self, token: str) -> bool:
+        """Tell whether a request may show that token: it is the one in use, and nobody has refused it."""
+        heeded = self._refused and self._habits.shares_refresh
+        return self._holds(token) and not heeded
+
+    def _holds(self, token: str) -> bool:
         return self._credential is not None and self._credential.token == token
 
     def refused(self, token: str, error_code: str, **facts: Any) -> None:
@@ -90,7 +94,7 @@ class Tokens:
             error_code=error_code,
             **facts,
         )
-        if self.holds(token):
+        if self._holds(token):
             self._refused = True
             self._usable.clear()
 
@@ -128,7 +132,7 @@ class Tokens:
             self._take(outcome)
             return None
         self.last_error = outcome.error_code
-        if before is not None and isinstance(outcome, Refused) and _hopeless(outcome) and self.holds(before.token):
+        if before is not None and isinstance(outcome, Refused) and _hopeless(outcome) and self._holds(before.token):
             self._credential = None  # this device is logged out: only a new login helps, and that at once
             return 0
         return AGAIN.delay_ms(attempt, draw=self._rng.random(), retry_after_ms=outcome.retry_after_ms)

@@ -72,14 +72,17 @@ class Connection:
         self.last_error = "not yet tried"
 
     def way(self, over: Transport) -> Session | None:
-        """The live session; for a message over HTTP also the latest one, as long as its token is the one in use."""
-        if self._session is not None or over == "websocket":
+        """The live session; for a message over HTTP the latest one, live or not, as long as its token is good."""
+        if over == "websocket":
             return self._session
-        return self._latest if self._latest and self._tokens.holds(self._latest.credential) else None
+        return self._latest if self._latest and self._tokens.shows(self._latest.credential) else None
 
     async def up(self, over: Transport = "websocket") -> Session:
         """Wait for a session that can carry such a message."""
         while (session := self.way(over)) is None:
+            if self._session is not None:
+                # Alive, but its token was given up: only another connection has the new one.
+                await self.drop(self._session, "token_replaced")
             await self._up.wait()
         return session
 

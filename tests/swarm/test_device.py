@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from harness.core.seeds import Seed
 from harness.drivers.api import (
+    Accepted,
     Account,
     Closed,
     Delivered,
@@ -26,6 +27,7 @@ from harness.drivers.api import (
     TokenRejected,
     Unknown,
 )
+from harness.drivers.naive import habits
 from harness.history.recorder import Recorder
 from harness.swarm.config import Route
 from harness.swarm.device import DeviceAgent, World
@@ -43,23 +45,23 @@ LOST = Closed(None, "connection_lost", clean=False)
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
     """Play a scene with bob's phone and return the events that it recorded."""
+    return lambda driver, scene: play_with(tmp_path, driver, scene, ())
 
-    def play(driver: ScriptedDriver, scene: Scene) -> list[Line]:
-        async def main() -> None:
-            recorder = Recorder(tmp_path, run="r", role="swarm", observer="client", clock=VirtualClock())
-            async with asyncio.TaskGroup() as tasks:
-                world = World(driver, recorder, Seed(1), b"key", VirtualClock(), tasks.create_task)
-                agent = DeviceAgent(
-                    DEVICE, Account("bob", "bob", "secret-word"), Route("c", "a", "client->chat"), world
-                )
-                await scene(agent)
-                agent.outbox.give_up()
-                await agent.leave()
 
-        run_virtual(main())
-        return [json.loads(line) for file in tmp_path.iterdir() for line in file.read_text().splitlines()]
+def play_with(folder: Path, driver: ScriptedDriver, scene: Scene, defects: Sequence[str]) -> list[Line]:
+    """Play a scene with a client that has these defects."""
 
-    return play
+    async def main() -> None:
+        recorder = Recorder(folder, run="r", role="swarm", observer="client", clock=VirtualClock())
+        async with asyncio.TaskGroup() as tasks:
+            world = World(driver, recorder, Seed(1), b"key", VirtualClock(), tasks.create_task, habits(defects))
+            agent = DeviceAgent(DEVICE, Account("bob", "bob", "secret-word"), Route("c", "a", "client->chat"), world)
+            await scene(agent)
+            agent.outbox.give_up()
+            await agent.leave()
+
+    run_virtual(main())
+    return [json.loads(line) for file in folder.iterdir() for line in file.read_text().splitlines()]
 
 
 def message(number: int, sender: str = "alice") -> Delivered:
@@ -348,6 +350,55 @@ def test_a_send_over_http_needs_no_live_connection(play: Play) -> None:
     assert first.sent == [("c1", 1)]
     assert of(lines, "server_accepted")[0]["op"] == "c1"
     assert driver.logged_in == 1
+
+
+class Strict(ScriptedSession):
+    """A session that takes nothing with the token of the first login."""
+
+    async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:
+        """Refuse that token."""
+        if self.credential == "login-1":
+            return Refused("token_expired", http_status=401)
+        return await ScriptedSession.send(self, message, attempt=attempt)
+
+
+@pytest.mark.parametrize(("defects", "refreshes"), [((), 1), (("refreshes_in_parallel",), 6)])
+def test_requests_that_meet_a_dead_token(tmp_path: Path, defects: tuple[str, ...], refreshes: int) -> None:
+    """A correct client shows a token no more that was refused; a naive one lets each request find out for itself."""
+    first = Strict("c1", refresh_takes_s=1.0)
+    driver = ScriptedDriver(dials=deque([first]))
+
+    async def scene(agent: DeviceAgent) -> None:
+        await agent.follow_to_end()
+        for number in range(5):
+            to = f"friend{number}"
+            agent.outbox.submit(Outgoing(f"c{number}", to, to, "hello", 0, over="http"), intended_ns=0)
+            await asyncio.sleep(0.01)
+            if number == 0:
+                end_for_the_token(first)
+        await asyncio.sleep(10)
+        assert agent.outbox.pending == 0
+
+    lines = play_with(tmp_path, driver, scene, defects)
+    assert first.refreshed == refreshes
+    assert len([line for line in of(lines, "token_expired") if "op" in line]) == (5 if defects else 1)
+
+
+def test_a_new_login_takes_a_new_connection(play: Play) -> None:
+    """Somebody who was logged out in secret, as a request shows, opens another one instead of waiting for its end."""
+    first = Strict("c1", refreshes=deque([Refused("refresh_rejected", http_status=401)]))
+    second = ScriptedSession("c2")
+    driver = ScriptedDriver(dials=deque([first, second]))
+
+    async def scene(agent: DeviceAgent) -> None:
+        await agent.follow_to_end()
+        agent.outbox.submit(Outgoing("c1", "alice+bob", "alice", "hello", 0, over="http"), intended_ns=0)
+        await asyncio.sleep(10)
+
+    lines = play(driver, scene)
+    assert driver.shown == ["login-1", "login-2"]
+    assert second.sent == [("c1", 2)]
+    assert "token_replaced" in {line["error_code"] for line in of(lines, "connection_lost")}
 
 
 def test_a_door_that_refuses_the_token_gets_another(play: Play) -> None:
