@@ -1,1 +1,1 @@
-"""Listeners of the stream: console, JSON, JUnit."""
+"""Listeners of the stream: console, JSON, JUnit, HTML."""
