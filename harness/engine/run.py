@@ -21,6 +21,7 @@ from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
 from harness.engine.people import SwarmTriggers, configuration, playing, spawn_swarm
 from harness.engine.stream import FaultMoved, Listener, PhaseStarted
+from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyUnavailable
 from harness.stacks.api import Stack
@@ -88,6 +89,9 @@ class Run:
             people=self._plan.fault_people,
             mutant=server_mutant(do.options.mutant),
             key=do.key,
+            clocks=frozenset(
+                fault.target for fault in self._plan.faults if kinds()[fault.kind].stamps == "server_time_ns"
+            ),
             keep=do.options.keep,
             seed=do.options.seed,
         )
@@ -181,3 +185,8 @@ class Run:
         while True:
             self._recorder.beat()
             await asyncio.sleep(1.0)
+
+
+def _moved_clocks(plan: ScenarioPlan) -> frozenset[str]:
+    """Services whose wall clock one of the faults is going to move."""
+    return frozenset(fault.target for fault in plan.faults if kinds()[fault.kind].stamps == "server_time_ns")

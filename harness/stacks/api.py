@@ -196,6 +196,7 @@ class Launcher(Protocol):
         people: frozenset[str],
         mutant: str | None,
         key: str,
+        clocks: frozenset[str] = frozenset(),
         keep: bool = False,
         seed: int = 0,
     ) -> AbstractAsyncContextManager[Stack]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -14,10 +13,12 @@ from pathlib import Path
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.stack import EmbeddedService, StackSpec
+from harness.providers.registry import provider_kind
 from harness.stacks.api import Processes, Stack
-from harness.stacks.embedded_stack import EmbeddedStack, Proxies, Service
-from harness.stacks.filling import fill, placeholders
+from harness.stacks.embedded_stack import EmbeddedStack, Proxies
+from harness.stacks.filling import placeholders
 from harness.stacks.folders import OWNER_FILE
+from harness.stacks.making import Maker
 from harness.stacks.ports import LOOPBACK, Ports
 from harness.stacks.proxy_server import edges, make_proxies, running_proxy_server
 
@@ -44,6 +45,7 @@ class EmbeddedLauncher:
         people: frozenset[str],
         mutant: str | None,
         key: str,
+        clocks: frozenset[str] = frozenset(),
         keep: bool = False,
         seed: int = 0,
     ) -> AsyncIterator[Stack]:
@@ -55,22 +57,40 @@ class EmbeddedLauncher:
         names what does not exist.
         """
         programs = {name: service.embedded for name, service in spec.services.items() if service.embedded is not None}
-        links = {name: link for name, link in edges(spec, self.name, people).items() if link.service in programs}
+        kinds = {name: provider_kind(kind) for name, kind in spec.providers.items()}
+        reachable = {*programs, *kinds}
+        links = {name: link for name, link in edges(spec, self.name, people).items() if link.service in reachable}
         _check(spec, programs, links, mutant)
         base = {name: self._environment[name] for name in _INHERITED if name in self._environment}
         data = await processes.temporary_folder("data")
         with Ports() as reserved:
-            ports = {name: reserved.reserve() for name in programs}
+            ports = {name: reserved.reserve() for name in sorted(reachable)}
             log = folder / "logs" / "proxy.log"
             async with running_proxy_server(processes, env=base, log=log, seed=seed) as (server, pid):
                 proxies = Proxies(server.info, pid, await make_proxies(server, links, ports, run=run))
-                known = {"data": str(data), "mutant": mutant or "", **_addresses(spec, proxies, ports)}
+                known = {
+                    "data": str(data),
+                    "mutant": mutant or "",
+                    "seed": str(seed),
+                    **_addresses(spec, proxies, ports),
+                }
+                maker = Maker(spec, reserved, base, known, self._environment, data, clocks)
+                events = folder / "events"
                 services = [
-                    self._service(spec, name, program, ports[name], base=base, known=known, reserved=reserved)
-                    for name, program in programs.items()
+                    *(
+                        maker.provider(name, kinds[name], ports[name], run=run, events=events, key=key)
+                        for name in kinds
+                    ),
+                    *(maker.service(name, program, ports[name]) for name, program in programs.items()),
                 ]
                 stack = EmbeddedStack(
-                    spec, services, proxies, processes=processes, logs=folder / "logs", clock=self._clock
+                    spec,
+                    services,
+                    proxies,
+                    providers=kinds,
+                    processes=processes,
+                    logs=folder / "logs",
+                    clock=self._clock,
                 )
                 try:
                     await stack.come_up()
@@ -79,36 +99,6 @@ class EmbeddedLauncher:
                     await stack.stop()
                     if keep:
                         await asyncio.to_thread(_keep, data, folder / "data")
-
-    def _service(
-        self,
-        spec: StackSpec,
-        name: str,
-        program: EmbeddedService,
-        port: int,
-        *,
-        base: Mapping[str, str],
-        known: Mapping[str, str],
-        reserved: Ports,
-    ) -> Service:
-        own = {
-            **known,
-            "port": str(port),
-            "control_port": str(reserved.reserve()),
-            "control_token": secrets.token_urlsafe(24),
-        }
-
-        def filled(text: str, where: str) -> str:
-            place = f"stack {spec.name}, {where} of service {name}"
-            return fill(text, own, environment=self._environment, where=place)
-
-        return Service(
-            name=name,
-            argv=[filled(word, "run") for word in program.run],
-            env={**base, **{key: filled(value, f"env.{key}") for key, value in program.env.items()}},
-            port=port,
-            health=spec.services[name].health,
-        )
 
 
 def _check(

@@ -12,14 +12,21 @@ from pathlib import Path
 from harness.core.clock import Clock
 from harness.core.errors import EnvironmentFault
 from harness.core.stack import Health, StackSpec
+from harness.providers.api import ProviderKind
+from harness.providers.control import HttpProviderControl
+from harness.providers.control_client import ControlClient
 from harness.proxy.adapter import LinkProxyHandle
 from harness.proxy.api import ProxyInfo
 from harness.stacks.api import Processes, ProviderControl, ServiceControl, ServiceState
+from harness.stacks.control import ReferenceControl
+from harness.stacks.faketime import MovableClock, reason
 from harness.stacks.health import wait_until_ok
 from harness.stacks.logs import last_lines
 from harness.stacks.ports import LOOPBACK
 from harness.stacks.sockets import strangers
 
+CHAT = "client->chat"
+REFERENCE = "reference"
 _STOP_WITHIN_S = 3.0
 _KILLED_WITHIN_S = 2.0
 
@@ -33,6 +40,8 @@ class Service:
     env: dict[str, str]
     port: int
     health: Health | None
+    control: ControlClient | None = None
+    clock: MovableClock | None = None
     pid: int | None = None
     started_ns: int | None = None
 
@@ -57,6 +66,7 @@ class EmbeddedStack:
         services: Sequence[Service],
         proxies: Proxies,
         *,
+        providers: Mapping[str, ProviderKind],
         processes: Processes,
         logs: Path,
         clock: Clock,
@@ -65,6 +75,7 @@ class EmbeddedStack:
         self.proxy = proxies.info
         self.logs = logs
         self._services = {service.name: service for service in services}
+        self._providers = providers
         self._proxies = proxies
         self._processes = processes
         self._clock = clock
@@ -125,22 +136,34 @@ class EmbeddedStack:
 
     @property
     def control(self) -> ServiceControl | None:
-        """The stack's control port, or None for a stack that has none."""
-        return None
+        """The control port of the reference backend, or None for a stack that is another's."""
+        chat = self._services[self.spec.links[CHAT].service] if CHAT in self.spec.links else None
+        if self.spec.driver != REFERENCE or chat is None or chat.control is None:
+            return None
+        return ReferenceControl(chat.control)
 
     def provider(self, name: str) -> ProviderControl:
         """Return the control of a provider simulator; KeyError when the stack has none of that name."""
-        raise KeyError(name)
+        found = self._services[name].control
+        if found is None:
+            raise KeyError(name)
+        return HttpProviderControl(self._providers[name], found)
 
     async def set_clock(self, service: str, offset_s: float) -> None:
         """Move a service's wall clock (monotonic untouched); raises ``EnvironmentFault`` when it cannot be moved."""
-        raise EnvironmentFault(
-            f"the clock of {service} cannot be moved by {offset_s:g} s", hint=self.clock_reason(service)
-        )
+        clock = self._services[service].clock
+        if clock is None:
+            raise EnvironmentFault(f"the clock of service {service} cannot be moved", hint=self.clock_reason(service))
+        await asyncio.to_thread(clock.move, offset_s)
 
     def clock_reason(self, service: str) -> str:
         """Why a service's clock cannot be moved, as a sentence with the way out; empty when it can."""
-        return f"service {service} of stack {self.spec.name} has no clock of its own"
+        if self._services[service].clock is not None:
+            return ""
+        return reason(os.environ) or (
+            f"service {service} was started with the host's clock: no fault of the scenario was going to move it, "
+            "or the stack file lacks `clock: faketime`"
+        )
 
     async def healthy(self, service: str, within_s: float) -> bool:
         """Wait until the service answers its health request directly (not through a proxy that a fault may hold).
@@ -192,7 +215,9 @@ class EmbeddedStack:
         health = service.health
         if health is None:
             return
-        host, _, port = self.link(health.through).listen.rpartition(":")
+        # A provider's health is asked directly: its link is the service's way to it, not ours.
+        through = self.link(health.through).listen if health.through else f"{LOOPBACK}:{service.port}"
+        host, _, port = through.rpartition(":")
         asking = asyncio.create_task(wait_until_ok(host, int(port), health.path, health.within_s))
         ending = asyncio.create_task(self.wait_exit(service.name, health.within_s + 1))
         try:
@@ -217,6 +242,7 @@ class EmbeddedStack:
     def _mute(self, service: str, health: Health, seen: str) -> EnvironmentFault:
         return EnvironmentFault(
             f"service {service} of stack {self.spec.name} was not healthy within {health.within_s:g} s: "
-            f"GET {health.path} through {health.through} met {seen}; {last_lines(self._log(service))}",
+            f"GET {health.path} through {health.through or 'its own port'} met {seen}; "
+            f"{last_lines(self._log(service))}",
             hint="if it is merely slow to start, raise `within` of its health in the stack file",
         )
