@@ -63,8 +63,11 @@ def _needs(scene: Scene) -> tuple[str, ...]:
     """What the file says that it needs, and what its faults and workloads cannot do without."""
     kinds = [scene.vocabulary.kinds[fault.kind] for fault in scene.model.faults.values()]
     needs = [*scene.model.needs, *(need for kind in kinds for need in kind.needs)]
-    if any(isinstance(item, GroupModel) for item in scene.model.workload):
-        needs.append("groups")
+    for item in scene.model.workload:
+        if isinstance(item, GroupModel):
+            needs += ["groups", "blocks"] if item.blocks else ["groups"]
+        elif isinstance(item, DirectModel) and item.over == "http":
+            needs.append("http_send")
     if any(person.push for person in scene.people.values()):
         needs.append("push")
     return tuple(dict.fromkeys(needs))

@@ -36,6 +36,7 @@ def test_a_group_in_full(load: Load, change: Change) -> None:
             blocks=((3.0, "alice", "crowd-2"),),
         ),
     )
+    assert plan.needs == ("groups", "blocks")
     text = explain(plan, load_stack(plan.stack))
     assert "baseline: alice, crowd-1, crowd-2 and crowd-3 write to their group at 2/s together" in text
     assert "500ms  crowd-1 leaves the group of alice, crowd-1, crowd-2 and crowd-3" in text
@@ -98,4 +99,5 @@ def test_messages_over_http(load: Load, change: Change) -> None:
     """A direct conversation can go over plain requests."""
     (plan,) = load(change("rate: 5/s", "rate: 5/s, over: http"))
     assert plan.workloads == (DirectWorkload("alice", "bob", 5.0, over="http"),)
+    assert plan.needs == ("http_send",)
     assert "alice writes to bob at 5/s over HTTP" in explain(plan, load_stack(plan.stack))
