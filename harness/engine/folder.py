@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.plan import FaultPlan, SloPlan
+from harness.core.plan import ClientBehaviour, FaultPlan, SloPlan
 from harness.core.results import RunResult
 from harness.core.stack import PromiseValue
 
@@ -37,7 +37,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     required_checks: tuple[str, ...]
     recover_within_s: float
     replay: str
-    client: str = "outbox"
+    client: ClientBehaviour = "outbox"
     slos: tuple[SloPlan, ...] = ()
     canary: str = ""
     """The word that every body of the run carries: where a log shows it, a body was logged."""

@@ -50,7 +50,9 @@ def judge_events(files: Sequence[Path], spec: StackSpec) -> RunResult:
 
 def _judge(history: History, facts: RunFacts, trouble: Sequence[Reason]) -> RunResult:
     promises = promises_from_data(facts.promises)
-    found = run_checks(history, promises, facts.required_checks, recover_within_s=facts.recover_within_s)
+    found = run_checks(
+        history, promises, facts.required_checks, recover_within_s=facts.recover_within_s, client=facts.client
+    )
     faults = climb(history, facts.faults, found)
     checks = void_spoiled(
         found,
