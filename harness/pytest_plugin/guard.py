@@ -12,9 +12,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 REASON = (
-    "Locust was imported into the process that runs the tests{how}: gevent has replaced its sockets and threads, so "
-    "no test of this session can be trusted.\n  Run Locust as a process of its own: chat-chaos load, or the locust "
-    "command."
+    "{what} the process that runs the tests: its sockets and threads are others now, and no test of this session can "
+    "be trusted.\n  Run Locust as a process of its own: chat-chaos load, or the locust command."
 )
 
 
@@ -53,8 +52,8 @@ class Guard:
 def damage() -> str | None:
     """Return what is wrong with this process, None when it is sound."""
     if "locust" in sys.modules:
-        return REASON.format(how="")
+        return REASON.format(what="Locust was imported into")
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
-        return REASON.format(how=", or gevent patched it by itself")
+        return REASON.format(what="gevent has patched")
     return None

@@ -25,6 +25,8 @@ MARKS = (
     "matrix(**axes): one entry of a scenario's matrix",
 )
 GUARD: pytest.StashKey[guard.Guard] = pytest.StashKey()
+SOUND: pytest.StashKey[bool] = pytest.StashKey()
+"""On an item: the process was sound when it began."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -96,12 +98,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Run nothing in a process that is damaged."""
     _fail_if_damaged(item.config)
+    item.stash[SOUND] = True
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Fail the test that did the damage."""
-    _fail_if_damaged(item.config)
+    if SOUND in item.stash:
+        _fail_if_damaged(item.config)
 
 
 @pytest.hookimpl(trylast=True)
