@@ -76,6 +76,10 @@ def rule_as_data(rule: PushRule) -> dict[str, object]:
 
 def rule_from_data(data: object, *, id: str | None = None) -> PushRule:
     """Read a rule, which gets ``id`` when one is given; raises ``BadRule``."""
+    # msgspec leaves unknown keys of a dataclass out; a misspelt `share` must not strike every push.
+    unknown = data.keys() - set(PushRule.__dataclass_fields__) if isinstance(data, dict) else ()
+    if unknown:
+        raise BadRule(f"unknown key {min(unknown)!r}")
     try:
         rule = msgspec.convert({**data, "id": id} if id and isinstance(data, dict) else data, PushRule)
     except msgspec.ValidationError as problem:
