@@ -61,11 +61,10 @@ def prepare(
     recover_within_s: float = RECOVER_WITHIN_S,
     client: ClientBehaviour = "outbox",
 ) -> None:
-    """Make the tables ``settings`` (one row: what was promised) and ``precedences`` that the SQL of checks reads."""
+    """Fill the tables ``settings`` (one row: what was promised) and ``precedences`` that the SQL of checks reads."""
+    history.db.execute("delete from settings")
     history.db.execute(
-        "create or replace table settings as select ?::varchar as promised_order, ?::bigint as deliver_within_ns,"
-        " ?::bigint as recover_within_ns, ?::bigint as idempotency_window_ns, ?::bigint as retention_ns,"
-        " ?::varchar as client",
+        "insert into settings values (?, ?, ?, ?, ?, ?)",
         [
             promises.order,
             _ns(promises.deliver_within_s),

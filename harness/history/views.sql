@@ -1,6 +1,16 @@
 -- What the checks read: the events of one run, arranged by message, device and fault.
 -- A message is known by its client's id; a copy without one is matched by the server's.
 
+-- What was promised, and by whom: one row, which the runner of checks fills in.
+create table settings (
+    promised_order varchar,
+    deliver_within_ns bigint,
+    recover_within_ns bigint,
+    idempotency_window_ns bigint,
+    retention_ns bigint,
+    client varchar
+);
+
 create view witnessed as
 select * from events where observer in ('client', 'wire');
 
@@ -365,7 +375,7 @@ select phase, coalesce(said_ns, seen_ns) as started_ns from begun;
 -- Moments when a witness was itself held up: what is late then may be late in the record only.
 create table stalls as
 with witnesses as (
-    select distinct writer from witnessed
+    select distinct writer from events where observer in ('client', 'wire', 'provider')
 ),
 beats as (
     select writer, mono_ns, lag(mono_ns) over (partition by writer order by mono_ns) as before_ns
@@ -394,5 +404,91 @@ select
     coalesce((select started_ns from phases where phase = 'oracle'),
              (select min(mono_ns) from readings), max(mono_ns)) as oracle_ns
 from events;
+
+-- Each message and device of its audience that was surely away when it was accepted: it had left on purpose half a
+-- second before, over a line that no fault held, and did not come back within a second.
+create view unreached as
+with presence as (
+    select device, mono_ns, event = 'person_offline' as gone
+    from witnessed
+    where event in ('person_online', 'person_offline', 'connection_opened') and device is not null
+),
+registered as (
+    select device, push_ref, mono_ns from witnessed
+    where event = 'push_token_registered' and device is not null and push_ref is not null
+),
+pairs as (
+    select a.op, a.client_message_id, s.message_id, s.conversation_id, s.sender, a.device, s.started_ns, s.accepted_ns,
+           arg_max(r.push_ref, r.mono_ns) as push_ref
+    from audience as a
+    join sends as s on s.op = a.op and s.sender is distinct from a.person and s.accepted_ns is not null
+    join registered as r on r.device = a.device and r.mono_ns < s.started_ns
+    group by all
+),
+absences as (
+    select
+        p.op, p.device,
+        max(h.mono_ns) filter (h.gone and h.mono_ns <= p.started_ns - 500000000) as left_ns,
+        max(h.mono_ns) filter (not h.gone and h.mono_ns <= p.accepted_ns + 1000000000) as seen_ns,
+        min(h.mono_ns) filter (not h.gone and h.mono_ns > p.accepted_ns) as back_ns
+    from pairs as p join presence as h on h.device = p.device
+    group by p.op, p.device
+)
+select p.*, x.back_ns
+from pairs as p join absences as x using (op, device)
+where x.left_ns > coalesce(x.seen_ns, 0)
+  and not exists (
+      select 1 from fault_windows as f
+      where f.kind like 'network.%' and f.target like 'client%'
+        and coalesce(f.commanded_ns, f.installed_ns) <= p.started_ns and (f.healed_ns is null or f.healed_ns >= x.left_ns)
+  );
+
+-- Pushes that such devices are owed. What failed is due again after a wait that may grow with what it has cost so far;
+-- what was accepted while something was broken may have waited as long as that lasted.
+create view owed_pushes as
+with asked as (
+    select
+        message_id, device,
+        count(*) as requests,
+        min(ended_ns) filter (taken) as taken_ns,
+        bool_or(not taken and not retryable) as refused,
+        max(ended_ns + coalesce(retry_after_ms, 0) * 1000000) + 2 * (max(ended_ns) - min(ended_ns)) as wait_ns
+    from pushes
+    where device is not null
+    group by message_id, device
+),
+tokens as (
+    select push_ref, min(ended_ns) filter (not taken) as failed_ns, min(ended_ns) filter (unregistered) as unregistered_ns,
+           max(ended_ns) as last_ns, arg_max(taken, ended_ns) as last_taken, arg_max(answer, ended_ns) as last_answer
+    from pushes
+    where push_ref is not null
+    group by push_ref
+),
+due as (
+    select
+        u.*,
+        k.failed_ns, k.unregistered_ns, k.last_ns, k.last_answer,
+        coalesce(k.unregistered_ns is null and not k.last_taken, false) as ended_in_failure,
+        coalesce(q.requests, 0) as requests,
+        q.taken_ns,
+        coalesce(q.refused, false) as refused,
+        greatest(u.accepted_ns, t.calm_ns) as since_ns,
+        greatest(
+            u.accepted_ns + 2 * greatest(t.calm_ns - u.accepted_ns, 0),
+            coalesce(q.wait_ns, 0)
+        ) + p.deliver_within_ns as due_ns,
+        t.calm_ns, t.final_ns
+    from unreached as u
+    cross join run_times as t
+    cross join settings as p
+    left join asked as q on q.message_id = u.message_id and q.device = u.device
+    left join tokens as k on k.push_ref = u.push_ref
+),
+-- A token that was not used again after a failure, though later messages were due for it, was dropped.
+silent as (
+    select distinct push_ref from due
+    where ended_in_failure and requests = 0 and accepted_ns > last_ns and due_ns <= final_ns and (back_ns is null or back_ns > due_ns)
+)
+select *, push_ref in (select push_ref from silent) as silent from due;
 
 create macro at_s(ns) as printf('%.3f s', (ns - (select origin_ns from run_times)) / 1e9);

@@ -1,17 +1,16 @@
-"""Histories drawn from chance: a service that behaves, then blows that make it misbehave, for testing checks."""
+"""Histories drawn from chance: the run of a service that behaves, for testing checks (``blows`` damages it)."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-import msgspec
-
-from harness.core.events import Event, Outcome
+from harness.core.events import Outcome
 from harness.testing.histories import PHASES, HistoryBuilder, Message
 
 DEVICES = ("alice/phone", "alice/laptop", "bob/phone", "bob/tablet", "carol/phone")
+GROUP = "g:1"
 ANSWERS: tuple[tuple[Outcome, ...], ...] = (
     ("ok",),
     ("ok",),
@@ -21,173 +20,176 @@ ANSWERS: tuple[tuple[Outcome, ...], ...] = (
     ("fail",),
     ("fail", "fail"),
 )
+PUSHES = (("accepted",), ("server_error", "accepted"), ("throttled", "accepted"), ("server_error", "hang", "accepted"))
+
+
+@dataclass(slots=True)
+class _World:
+    """What is going on around the messages, drawn once: each span is (begun, confirmed) in seconds."""
+
+    rng: random.Random
+    builder: HistoryBuilder
+    away: tuple[float, float]
+    left: bool
+    joined: tuple[float, float]
+    quit: tuple[float, float]
+    blocked: tuple[float, float]
+    kept: list[tuple[Message, frozenset[str]]] = field(default_factory=list)
+    push_gone: bool = False
+
+    def chance(self, share: float) -> bool:
+        """Draw whether something happens that does so in this share of cases."""
+        return self.rng.random() < share
+
+    def audience(self, message: Message) -> frozenset[str]:
+        """Who gets a message; a change takes effect in the middle of its span, a message just before its answer."""
+        if message.recipient is not None:
+            return frozenset((message.sender, message.recipient))
+        stored_s = message.answered_s - 0.005
+        inside = _middle(self.joined) <= stored_s < _middle(self.quit)
+        hidden = message.sender == "alice" and stored_s >= _middle(self.blocked)
+        return frozenset(("alice", "bob", *(("carol",) if inside and not hidden else ())))
 
 
 def plausible(rng: random.Random, messages: int) -> HistoryBuilder:
-    """Return the history of a run without damage: people chat, one device comes and goes, a fault may strike."""
-    builder = HistoryBuilder().online(*DEVICES)
-    away = sorted(rng.uniform(2.0, PHASES["final"]) for _ in range(2))
-    builder.lose("bob/phone", away[0])
-    if rng.random() < 0.5:  # noqa: PLR2004 - an even chance
-        builder.offline("bob/phone", away[0])
-        builder.online("bob/phone", at_s=away[1])
-    else:
-        builder.connect("bob/phone", away[1])
-    if rng.random() < 0.7:  # noqa: PLR2004 - mostly
-        builder.fault("cut", from_s := rng.uniform(2.0, 15.0), from_s + rng.uniform(0.5, 4.0))
-    stored = [message for number in range(messages) if (message := _chat(builder, rng, number, away)) is not None]
+    """Return the history of a run without damage: people chat, come and go, and meet faults of all kinds."""
+    world = _world(rng)
+    builder = world.builder
+    stored = [_chat(world, number) for number in range(messages)]
+    world.kept += [(message, world.audience(message)) for message in stored if message is not None]
     builder.final_sync(*DEVICES)
     for person in ("alice", "bob", "carol"):
-        own = [message for message in stored if person in (message.sender, message.recipient)]
-        builder.archive([person], own, complete=rng.random() < 0.9)  # noqa: PLR2004 - now and then a reading breaks off
+        own = [message for message, people in world.kept if person in people]
+        builder.archive([person], own, complete=world.chance(0.9))
     return builder
 
 
-def _chat(builder: HistoryBuilder, rng: random.Random, number: int, away: Sequence[float]) -> Message | None:
+def _world(rng: random.Random) -> _World:
+    builder = HistoryBuilder().online(*DEVICES).group(GROUP, "alice", "bob")
+    away = sorted(rng.uniform(2.0, PHASES["final"]) for _ in range(2))
+    spans = [(at_s, at_s + rng.choice((0.004, 0.3))) for at_s in sorted(rng.uniform(1.5, 20.0) for _ in range(3))]
+    world = _World(
+        rng=rng,
+        builder=builder,
+        away=(away[0], away[1]),
+        left=rng.random() < 0.7,  # noqa: PLR2004 - mostly
+        joined=spans[0],
+        quit=spans[1],
+        blocked=spans[2],
+    )
+    builder.push_token("bob/phone", 0.2)
+    for device in DEVICES:
+        builder.token(device, f"{device}-1", 0.1, detail={"expires_in_s": 3600.0})
+    _come_and_go(world)
+    builder.change("join", "carol", "carol", *world.joined, GROUP).change("leave", "carol", "carol", *world.quit, GROUP)
+    builder.change("block", "carol", "alice", *world.blocked)
+    if world.chance(0.7):
+        builder.fault("cut", from_s := rng.uniform(2.0, 15.0), from_s + rng.uniform(0.5, 4.0))
+    if world.chance(0.5):
+        _lower(world, rng.uniform(2.0, 6.0))
+    if world.chance(0.5):
+        builder.set_clock("alice/laptop", rng.choice((-300.0, 300.0)))
+    return world
+
+
+def _come_and_go(world: _World) -> None:
+    builder, (from_s, to_s) = world.builder, world.away
+    builder.lose("bob/phone", from_s)
+    if world.left:
+        builder.offline("bob/phone", from_s)
+        builder.online("bob/phone", at_s=to_s)
+    else:
+        builder.connect("bob/phone", to_s)
+
+
+def _lower(world: _World, from_s: float) -> None:
+    """People may write one message a second for a while; somebody who wrote two at once is told so."""
+    facts = {"fault": "tight", "service": "chat", "observer": "engine"}
+    builder, detail = world.builder, {"kind": "rate_limit.lower", "per_user": 1.0}
+    builder.add("fault_commanded", from_s, detail=detail, **facts)
+    builder.add("fault_installed", from_s + 0.01, detail=detail, **facts)
+    builder.add("fault_healed", from_s + 8.0, detail={"kind": "rate_limit.lower"}, **facts)
+    mine = {"device": "bob/tablet", "to": "alice", "conversation": "c2"}
+    message = builder.send("quick", from_s + 0.5, **mine)
+    refused = builder.send("refused", from_s + 0.6, answers=(None,), **mine)
+    wait_ms = world.rng.choice((300, 1000))
+    builder.refuse(refused, from_s + 0.61, http_status=429, error_code="rate_limited", retry_after_ms=wait_ms)
+    builder.attempt(refused, 2, from_s + 0.7 + wait_ms / 1000, "ok")
+    for each, came_s in ((message, from_s + 0.52), (refused, from_s + 0.75 + wait_ms / 1000)):
+        world.kept.append((each, frozenset(("alice", "bob"))))
+        for device in ("alice/phone", "alice/laptop", "bob/phone"):
+            _arrive(world, each, device, came_s)
+
+
+def _chat(world: _World, number: int) -> Message | None:
     """Send one message and let everybody have it; None when it was not stored."""
-    device = rng.choice(DEVICES[:4])
-    to = "bob" if device.startswith("alice") else "alice"
+    rng, builder = world.rng, world.builder
+    device, at_s = rng.choice(DEVICES[:4]), 1.5 + number * 1.5 + rng.random()
     answers = rng.choice(ANSWERS)
-    at_s = 1.5 + number * 1.5 + rng.random()
-    message = builder.send(str(number), at_s, device=device, to=to, answers=answers)
-    if rng.random() < 0.2:  # noqa: PLR2004 - some clients mean to go on
+    if world.chance(0.3):
+        message = builder.send(str(number), at_s, device=device, to=None, conversation=GROUP, answers=answers)
+    else:
+        to = "bob" if device.startswith("alice") else "alice"
+        message = builder.send(str(number), at_s, device=device, to=to, answers=answers)
+    if world.chance(0.2):
         builder.add("client_retry_scheduled", message.answered_s, op=message.client_message_id, delay_ms=500)
-    if set(answers) == {"fail"} or (answers == ("unknown",) and rng.random() < 0.5):  # noqa: PLR2004 - an even chance
+    if world.chance(0.2):
+        _renew(world, device.partition("/")[0], number, at_s + 0.6)
+    if set(answers) == {"fail"} or (answers == ("unknown",) and world.chance(0.5)):
         return None
-    for other in DEVICES[:4]:
-        if other != device:
-            _arrive(builder, rng, message, other, away)
+    for other in DEVICES:
+        if other != device and other.partition("/")[0] in world.audience(message):
+            _arrive(world, message, other, message.answered_s + rng.uniform(0.001, 0.02))
     return message
 
 
-def _arrive(builder: HistoryBuilder, rng: random.Random, message: Message, device: str, away: Sequence[float]) -> None:
-    came_s = message.answered_s + rng.uniform(0.001, 0.02)
+def _renew(world: _World, person: str, number: int, at_s: float) -> None:
+    """The tokens of a person end, and each device gets another one."""
+    builder, rng = world.builder, world.rng
+    if world.chance(0.5):
+        builder.end_tokens(person, at_s - 0.02, at_s - 0.01)
+    for device in (one for one in DEVICES if one.startswith(person)):
+        builder.add("token_refresh_started", at_s, device=device, attempt=1)
+        if again := world.chance(0.3):
+            builder.add("token_refresh_failed", at_s + 0.1, device=device, attempt=1)
+            builder.add("token_refresh_started", at_s + 0.2, device=device, attempt=2)
+        got_s = at_s + rng.uniform(0.01, 0.2) + (0.2 if again else 0.0)
+        builder.token(device, f"{device}-{number + 2}", got_s, event="token_refreshed")
+
+
+def _arrive(world: _World, message: Message, device: str, came_s: float) -> None:
+    builder = world.builder
     person = device.partition("/")[0]
-    if device == "bob/phone" and away[0] <= came_s <= away[1]:
-        came_s = away[1] + 0.1 + message.seq / 1000
+    if device == "bob/phone" and world.away[0] <= came_s <= world.away[1]:
+        if world.left and person != message.sender:
+            _notify(world, message, device, came_s)
+        came_s = world.away[1] + 0.1 + message.seq / 1000
         builder.sync(message, device, came_s, (None, "1"))
     else:
         builder.live(message, device, came_s)
     if person == message.sender:
         return
     builder.receipt("delivered", message, person, came_s + 0.03)
-    if rng.random() < 0.5:  # noqa: PLR2004 - an even chance
+    if world.chance(0.5):
         builder.read(message, device, came_s + 0.02)
         builder.receipt("read", message, person, came_s + 0.04)
 
 
-def strike(rng: random.Random, events: Sequence[Event], blows: int) -> list[Event]:
-    """Return the events after some blows, each of which drops, repeats, moves, alters or invents one."""
-    changed = list(events)
-    for _ in range(blows):
-        rng.choice(_BLOWS)(rng, changed)
-    return renumbered(changed)
+def _notify(world: _World, message: Message, device: str, at_s: float) -> None:
+    """The provider is asked until it takes the push; one day it says that the token is gone."""
+    if world.push_gone:
+        return
+    if world.chance(0.1):
+        world.push_gone = True
+        world.builder.push(message, device, at_s, "unregistered")
+        return
+    wait_s = 0.2
+    for answer in world.rng.choice(PUSHES):
+        throttled = answer == "throttled"
+        world.builder.push(message, device, at_s, answer, retry_after_ms=1000 if throttled else None)
+        at_s += (1.0 if throttled else 0.0) + wait_s * world.rng.uniform(0.8, 1.0)
+        wait_s *= 2
 
 
-def renumbered(events: Sequence[Event]) -> list[Event]:
-    """Return events in the order of their time with numbers per writer that have no gap."""
-    numbers: dict[str, int] = {}
-    found = []
-    for event in sorted(events, key=lambda one: one.mono_ns):
-        numbers[event.writer] = numbers.get(event.writer, -1) + 1
-        found.append(msgspec.structs.replace(event, seq=numbers[event.writer]))
-    return found
-
-
-Blow = Callable[[random.Random, list[Event]], None]
-
-
-def _drop(rng: random.Random, events: list[Event]) -> None:
-    events.pop(rng.randrange(len(events)))
-
-
-def _repeat(rng: random.Random, events: list[Event]) -> None:
-    event = rng.choice(events)
-    later = event.mono_ns + rng.choice((1_000_000, 100_000_000, 3_000_000_000))
-    events.append(msgspec.structs.replace(event, mono_ns=later))
-
-
-def _move(rng: random.Random, events: list[Event]) -> None:
-    index = rng.randrange(len(events))
-    shift = round(rng.uniform(-6e9, 6e9))
-    events[index] = msgspec.structs.replace(events[index], mono_ns=max(1, events[index].mono_ns + shift))
-
-
-def _alter(rng: random.Random, events: list[Event]) -> None:
-    """Give one field of an event the value that another event has there; a client never reuses an id of its own."""
-    index = rng.randrange(len(events))
-    name = rng.choice(_FIELDS)
-    reused = name == "client_message_id" and events[index].op is not None
-    if getattr(events[index], name) is not None and not reused:
-        value = rng.choice([getattr(event, name) for event in events])
-        events[index] = msgspec.structs.replace(events[index], **{name: value})
-
-
-def _invent(rng: random.Random, events: list[Event]) -> None:
-    index = rng.randrange(len(events))
-    name, value = rng.choice(_INVENTIONS)
-    if getattr(events[index], name) is not None and events[index].op is None:
-        events[index] = msgspec.structs.replace(events[index], **{name: value})
-
-
-def _page(rng: random.Random, events: list[Event]) -> None:
-    """Turn a copy of a delivery into an item of a page of a sync."""
-    copies = [event for event in events if event.event in {"recipient_online_delivered", "recipient_synced"}]
-    if copies:
-        event = rng.choice(copies)
-        facts: dict[str, Any] = {"event": "recipient_synced", "via": "sync", "connection": None}
-        cursors = {"cursor_from": rng.choice((None, "1", "2")), "cursor_to": rng.choice(("1", "2", "3"))}
-        later = event.mono_ns + rng.choice((0, 1_000_000, 2_000_000_000))
-        events.append(msgspec.structs.replace(event, mono_ns=later, **facts, **cursors))
-
-
-def _hold_up(rng: random.Random, events: list[Event]) -> None:
-    event = rng.choice(events)
-    name, key, held_ms = rng.choice((("recorder_stall", "took_ms", 150.0), ("generator_lag", "max_lag_ms", 1500.0)))
-    plain = Event(
-        v=event.v,
-        run=event.run,
-        writer=event.writer,
-        seq=0,
-        mono_ns=event.mono_ns,
-        wall_ns=event.wall_ns,
-        event=name,
-        observer=event.observer,
-        detail={key: held_ms},
-    )
-    events.append(plain)
-
-
-def _give_up(rng: random.Random, events: list[Event]) -> None:
-    sends = [event for event in events if event.event == "client_send_started"]
-    if sends:
-        event = rng.choice(sends)
-        facts: dict[str, Any] = {"event": "client_send_failed", "outcome": rng.choice(("fail", "unknown"))}
-        later = event.mono_ns + rng.choice((5_000_000, 2_000_000_000))
-        events.append(msgspec.structs.replace(event, mono_ns=later, detail={"final": True}, **facts))
-
-
-_BLOWS: tuple[Blow, ...] = (_drop, _drop, _repeat, _move, _move, _alter, _alter, _invent, _page, _hold_up, _give_up)
-_FIELDS = (
-    "client_message_id",
-    "message_id",
-    "conversation_seq",
-    "sender",
-    "recipient",
-    "device",
-    "body_digest",
-    "connection",
-    "cursor_from",
-    "cursor_to",
-    "outcome",
-    "attempt",
-    "phase",
-)
-_INVENTIONS = (
-    ("client_message_id", "c-invented"),
-    ("message_id", "s-invented"),
-    ("body_digest", "body-invented"),
-    ("device", "mallory/phone"),
-    ("conversation_seq", 99),
-    ("client_message_id", None),
-)
+def _middle(span: Sequence[float]) -> float:
+    return (span[0] + span[1]) / 2

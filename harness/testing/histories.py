@@ -116,7 +116,7 @@ class HistoryBuilder:
         device: str = "alice/phone",
         to: str | None = "bob",
         conversation: str = "c1",
-        answers: Sequence[Outcome] = ("ok",),
+        answers: Sequence[Outcome | None] = ("ok",),
         seq: int | None = None,
     ) -> Message:
         """A send with one attempt per answer; ``seq`` defaults to the next place of the conversation.

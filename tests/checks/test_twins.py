@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.checks.oracles import Judged
-from harness.core.events import Event
+from harness.core.plan import ClientBehaviour
 from harness.core.stack import Promises
-from harness.testing.generated import plausible, strike
+from harness.testing.blows import strike
+from harness.testing.generated import plausible
 
 PROMISED = st.builds(
     Promises,
@@ -21,36 +22,42 @@ PROMISED = st.builds(
     deliver_within_s=st.sampled_from([0.5, 3.0]),
     idempotency_window_s=st.sampled_from([0.2, math.inf]),
     retention_s=st.sampled_from([30.0, math.inf]),
+    push_content=st.just("none"),
 )
+CLIENTS = st.sampled_from(["outbox", "naive"])
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
-ByBoth = Callable[[Sequence[Event], Promises], dict[str, Judged]]
+ByBoth = Callable[..., dict[str, Judged]]
 
 
-def agree(by_both: ByBoth, seed: int, messages: int, blows: int, promises: Promises) -> None:
+def agree(by_both: ByBoth, seed: int, messages: int, blows: int, promises: Promises, client: ClientBehaviour) -> None:
     """Damage a plausible history and compare what both make of it."""
     rng = random.Random(seed)
-    by_both(strike(rng, plausible(rng, messages).events(), blows), promises)
+    by_both(strike(rng, plausible(rng, messages).events(), blows), promises, client)
 
 
-@given(seed=st.integers(0, 2**32), messages=st.integers(1, 8), blows=st.integers(0, 8), promises=PROMISED)
+@given(
+    seed=st.integers(0, 2**32), messages=st.integers(1, 8), blows=st.integers(0, 8), promises=PROMISED, client=CLIENTS
+)
 @settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=QUIET)
 def test_twins_agree_on_damaged_histories(
-    by_both: ByBoth, seed: int, messages: int, blows: int, promises: Promises
+    by_both: ByBoth, seed: int, messages: int, blows: int, promises: Promises, client: ClientBehaviour
 ) -> None:
     """Both definitions of every check find the same violations in histories with planted damage."""
-    agree(by_both, seed, messages, blows, promises)
+    agree(by_both, seed, messages, blows, promises, client)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@given(seed=st.integers(0, 2**32), messages=st.integers(1, 14), blows=st.integers(0, 25), promises=PROMISED)
+@given(
+    seed=st.integers(0, 2**32), messages=st.integers(1, 14), blows=st.integers(0, 25), promises=PROMISED, client=CLIENTS
+)
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=QUIET)
 def test_twins_agree_on_many_damaged_histories(
-    by_both: ByBoth, seed: int, messages: int, blows: int, promises: Promises
+    by_both: ByBoth, seed: int, messages: int, blows: int, promises: Promises, client: ClientBehaviour
 ) -> None:
     """The same over many more histories with heavier damage."""
-    agree(by_both, seed, messages, blows, promises)
+    agree(by_both, seed, messages, blows, promises, client)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

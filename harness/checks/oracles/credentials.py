@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from itertools import permutations
 
-from harness.checks.oracles.facts import Facts, Judged, Terms, person_of
+from harness.checks.oracles.facts import Facts, Judged, Key, Terms, person_of
 from harness.core.events import Event
 
 GRACE_NS = 1_000_000_000
+REFRESHES = frozenset({"token_refresh_started", "token_refreshed", "token_refresh_failed"})
 COMMANDS = {"token.expire": "expired", "token.revoke": "revoked"}
 
 End = tuple[str, str, int, str]
@@ -50,7 +53,7 @@ def _ends(facts: Facts) -> Iterator[End]:
     for event in facts.witnessed:
         if event.event in {"token_expired", "token_rejected"} and event.device and event.credential_ref:
             yield event.device, event.credential_ref, event.mono_ns, "refused"
-    if "clock.server" in facts.fault_kinds():
+    if any(window.kind == "clock.server" for window in facts.windows):
         return
     for (device, credential), (_, expires_ns) in held.items():
         if expires_ns is not None:
@@ -72,3 +75,46 @@ def _held(facts: Facts) -> dict[tuple[str, str], tuple[int, int | None]]:
 def _expiry(event: Event) -> int | None:
     life_s = (event.detail or {}).get("expires_in_s")
     return None if life_s is None else event.mono_ns + round(float(life_s) * 1e9)
+
+
+def refresh_discipline(facts: Facts, terms: Terms) -> Judged:
+    """A token is refreshed once for all that wait for it, and each message is sent again once."""
+    if terms.client != "naive":
+        return Judged(exercised=0)
+    keys: set[Key] = set()
+    started = 0
+    for device in sorted({event.device for event in facts.witnessed if event.device}):
+        own = [event for event in facts.witnessed if event.device == device and event.event in REFRESHES]
+        own.sort(key=lambda event: (event.mono_ns, event.event != "token_refresh_started", event.writer, event.seq))
+        under_way = 0
+        for event in own:
+            under_way += 1 if event.event == "token_refresh_started" else -1
+            if event.event == "token_refresh_started":
+                started += 1
+                if under_way > 1:
+                    keys.add(("stampede", "", "", device))
+        renewed = [event.mono_ns for event in own if event.event == "token_refreshed"]
+        keys |= {("sent_twice", _least_id(facts, origin), "", device) for origin in _twice(facts, device, renewed)}
+    return Judged(exercised=started, keys=frozenset(keys))
+
+
+def _twice(facts: Facts, device: str, renewed: list[int]) -> set[str]:
+    """Operations of which two attempts began after one refresh, the second before the first had failed."""
+    found = set()
+    for index, since_ns in enumerate(renewed):
+        until_ns = renewed[index + 1] if index + 1 < len(renewed) else math.inf
+        tried = [
+            (send.origin, attempt)
+            for send in facts.sends.values()
+            for attempt in send.attempts
+            if attempt.device == device and since_ns < attempt.started_ns <= until_ns
+        ]
+        for (origin, first), (other, second) in permutations(tried, 2):
+            unanswered = first.failed_ns is None or first.failed_ns > second.started_ns
+            if origin == other and first.started_ns < second.started_ns and unanswered:
+                found.add(origin)
+    return found
+
+
+def _least_id(facts: Facts, origin: str) -> str:
+    return min(send.client_message_id for send in facts.sends.values() if send.origin == origin)

@@ -11,6 +11,7 @@ from functools import cached_property
 from harness.checks.oracles.pushes import Request, requests_of
 from harness.checks.oracles.sends import Send, sends_of
 from harness.checks.oracles.standing import Change, Circle, changes_of, circle_of
+from harness.checks.oracles.windows import Window, windows_of
 from harness.core.events import Event
 from harness.core.plan import ClientBehaviour
 from harness.core.stack import Order, Promises
@@ -136,13 +137,19 @@ class Facts:
         """Every push as its provider saw it."""
         return requests_of(self.events)
 
-    def fault_kinds(self) -> set[str]:
-        """The kinds of faults that were in the run."""
-        return {
-            str(event.detail["kind"])
-            for event in self.events
-            if event.fault and event.event.startswith("fault_") and event.detail and "kind" in event.detail
-        }
+    @cached_property
+    def windows(self) -> list[Window]:
+        """The faults of the run."""
+        return windows_of(self.events)
+
+    def disturbed(self, from_ns: int, to_ns: int) -> bool:
+        """Whether a fault other than of pushes was in place at some moment of a span."""
+        return any(
+            not window.kind.startswith("push.")
+            and window.begun_ns <= to_ns
+            and (window.healed_ns is None or window.healed_ns >= from_ns)
+            for window in self.windows
+        )
 
     def members(self, send: Send) -> set[str]:
         """People who must get a message."""
@@ -172,7 +179,7 @@ class Facts:
 
     def stalls(self) -> list[tuple[int, int]]:
         """Moments when a witness was itself held up."""
-        witnesses = {event.writer for event in self.witnessed}
+        witnesses = {event.writer for event in self.events if event.observer in {"client", "wire", "provider"}}
         found: list[tuple[int, int]] = []
         beats: dict[str, int] = {}
         for event in self.events:
