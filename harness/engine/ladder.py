@@ -20,6 +20,8 @@ from harness.faults.toxic import number
 from harness.history.ingest import History
 
 RECOVERED = "recovered"
+RESUME_NS = 1_000_000_000
+"""A credential is replaced in milliseconds; that it worked shows in what the person sends within this time after."""
 
 DEVICES_SQL = "SELECT DISTINCT device, link FROM events WHERE device IS NOT NULL AND link IS NOT NULL"
 
@@ -92,7 +94,8 @@ class _Climb:
         self._plan = plan
         self._kind = kinds()[plan.kind]
         self._rungs = rungs
-        self._window = {"began": rungs.began_ns, "ended": rungs.healed_ns or end_ns}
+        grace_ns = RESUME_NS if self._kind.targets == "person" else 0
+        self._window = {"began": rungs.began_ns, "ended": (rungs.healed_ns or end_ns) + grace_ns}
         self._devices = _devices_on(history, plan)
 
     def result(self, recovered: Verdict | None) -> FaultResult:

@@ -223,13 +223,11 @@ with spans as (
 candidates as (
     select *, unnest(list_distinct([sender, recipient])) as person from spans where not grouped
     union all
-    select s.*, c.person
-    from spans as s join (
-        select conversation_id, person from changes where conversation_id is not null
+    (
+        select s.*, c.person from spans as s join changes as c using (conversation_id) where s.grouped
         union
-        select conversation_id, sender from spans where grouped and sender is not null
-    ) as c using (conversation_id)
-    where s.grouped
+        select *, sender from spans where grouped and sender is not null
+    )
 ),
 -- A change is sure once it was confirmed before the message began and nothing to the contrary has begun since.
 turns as (

@@ -84,7 +84,7 @@ class AllureReport:
         for name, kind in files.items():
             if (evidence.folder / name).is_file():
                 allure.attach.file(str(evidence.folder / name), name, kind)
-        allure.attach(f"{evidence.result.replay}\n{evidence.again}\n", "replay", text)
+        allure.attach("\n".join(dict.fromkeys([evidence.result.replay, evidence.again])), "replay", text)
 
 
 def _allure() -> Any:

@@ -52,7 +52,9 @@ class Evidence:
         life = life_of([self.folder], self.result) if self.result.verdict is Verdict.FAIL else ""
         judged = Judged(self.result, near(self.folder), self.elapsed_s, life)
         lines = [self.reason, "", place, *describe_run(judged, Style(enabled=False), Detail())]
-        return "\n".join([*lines, f"  again     {self.again}"])
+        if self.result.replay != self.again:
+            lines.append(f"  again     {self.again}")
+        return "\n".join(lines)
 
     def properties(self) -> Iterator[Property]:
         """Yield what JUnit and the controller of a parallel session get to know."""

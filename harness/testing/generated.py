@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.core.events import Outcome
-from harness.testing.histories import PHASES, HistoryBuilder, Message
+from harness.testing.histories import HistoryBuilder, Message
 
 DEVICES = ("alice/phone", "alice/laptop", "bob/phone", "bob/tablet", "carol/phone")
 GROUP = "g:1"
@@ -66,12 +66,12 @@ def plausible(rng: random.Random, messages: int) -> HistoryBuilder:
 
 def _world(rng: random.Random) -> _World:
     builder = HistoryBuilder().online(*DEVICES).group(GROUP, "alice", "bob")
-    away = sorted(rng.uniform(2.0, PHASES["final"]) for _ in range(2))
+    left_s = rng.uniform(2.0, 12.0)
     spans = [(at_s, at_s + rng.choice((0.004, 0.3))) for at_s in sorted(rng.uniform(1.5, 20.0) for _ in range(3))]
     world = _World(
         rng=rng,
         builder=builder,
-        away=(away[0], away[1]),
+        away=(left_s, left_s + rng.uniform(2.0, 25.0)),
         left=rng.random() < 0.7,  # noqa: PLR2004 - mostly
         joined=spans[0],
         quit=spans[1],
@@ -109,9 +109,8 @@ def _lower(world: _World, from_s: float) -> None:
     builder.add("fault_commanded", from_s, detail=detail, **facts)
     builder.add("fault_installed", from_s + 0.01, detail=detail, **facts)
     builder.add("fault_healed", from_s + 8.0, detail={"kind": "rate_limit.lower"}, **facts)
-    mine = {"device": "bob/tablet", "to": "alice", "conversation": "c2"}
-    message = builder.send("quick", from_s + 0.5, **mine)
-    refused = builder.send("refused", from_s + 0.6, answers=(None,), **mine)
+    message = builder.send("quick", from_s + 0.5, device="bob/tablet", to="alice", conversation="c2")
+    refused = builder.send("refused", from_s + 0.6, device="bob/tablet", to="alice", conversation="c2", answers=(None,))
     wait_ms = world.rng.choice((300, 1000))
     builder.refuse(refused, from_s + 0.61, http_status=429, error_code="rate_limited", retry_after_ms=wait_ms)
     builder.attempt(refused, 2, from_s + 0.7 + wait_ms / 1000, "ok")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -21,6 +21,7 @@ from harness.pytest_plugin import allure_report
 from harness.pytest_plugin.evidence import Evidence
 from harness.pytest_plugin.live.host import Host
 from harness.pytest_plugin.live.injection import Injection
+from harness.pytest_plugin.live.names import resolved
 from harness.pytest_plugin.live.portal import Portal
 from harness.pytest_plugin.live.run import LiveRun
 from harness.pytest_plugin.live.said import ACCEPTED, RECEIVED, Said
@@ -92,7 +93,7 @@ class Message:
 
     def received(self, by: Person | str | None = None, within: str = WITHIN) -> bool:
         """Wait until the recipient, or another person or device (``bob/laptop``), has it; False when not in time."""
-        who = self._said.recipient if by is None else resolved(by, self._run.names)
+        who = self._said.recipient if by is None else resolved(_named(by), self._run.names)
         return self._sighted(RECEIVED, who, within)
 
     def _sighted(self, events: Sequence[str], by: str | None, within: str) -> bool:
@@ -201,7 +202,7 @@ class InjectHandle:
         stack cannot play skips the test. Raises ``NotProven`` when it could not be read back as in place.
         """
         __tracebackhide__ = True
-        given = {key: resolved(value, self._run.names) for key, value in keys.items()}
+        given = {key: _named(value) for key, value in keys.items()}
         given |= {"kind": kind, "start": {"at": "0s"}} | ({} if for_ is None else {"for": for_})
         name = f"{kind.rpartition('.')[2].replace('_', '-')}-{next(self._ids)}"
         return Injected(self._portal.call(self._run.inject(name, given)), self._portal)
@@ -227,7 +228,11 @@ class HistoryHandle:
             _one_of("key of an event", key, Event.__struct_fields__)
         where = " and ".join(f"{key} = ?" for key in given) or "true"
         with self._open() as history:
-            return list(history.events(where, [resolved(value, self._run.names) for value in given.values()]))
+            return list(history.events(where, [self._known(value) for value in given.values()]))
+
+    def _known(self, value: Any) -> Any:
+        value = _named(value)
+        return resolved(value, self._run.names) if isinstance(value, str) else value
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the events so far in SQL (DuckDB); the tables are those that checks use."""
@@ -290,16 +295,9 @@ class ProxyHandle:
                 handle.native.destroy_toxic(toxic)
 
 
-def resolved(text: Any, names: Mapping[str, str]) -> Any:
-    """Put a person's id on the stack where the test's own name stands: ``client:alice/phone->chat``, ``alice``."""
-    if isinstance(text, Person):
-        return text.id
-    if not isinstance(text, str):
-        return text
-    source, arrow, service = text.partition("->")
-    role, colon, owner = source.rpartition(":")
-    person, slash, device = owner.partition("/")
-    return f"{role}{colon}{names.get(person, person)}{slash}{device}{arrow}{service}"
+def _named(value: Any) -> Any:
+    """A person stands for the name that the test gave."""
+    return value.name if isinstance(value, Person) else value
 
 
 def _one_of(noun: str, name: str, known: Collection[str]) -> str:

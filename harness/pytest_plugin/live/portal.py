@@ -8,6 +8,11 @@ from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
 
+import pytest
+
+from harness.core.errors import ChatChaosError
+from harness.pytest_plugin.outcomes import OURS
+
 T = TypeVar("T")
 
 
@@ -25,6 +30,8 @@ class Portal:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
+        except (ChatChaosError, pytest.skip.Exception, *OURS) as told:
+            raise told.with_traceback(None) from None  # the way through the harness says nothing to its users
         except BaseException:
             future.cancel()
             raise

@@ -32,7 +32,8 @@ from harness.history.recorder import Recorder
 from harness.pytest_plugin.live.edges import with_edges
 from harness.pytest_plugin.live.host import Host
 from harness.pytest_plugin.live.injection import Injection, Nobody
-from harness.pytest_plugin.live.plans import Place, TestPlan, plan_of
+from harness.pytest_plugin.live.names import resolved_fault
+from harness.pytest_plugin.live.plans import Place, plan_of
 from harness.pytest_plugin.live.said import Said, settle
 from harness.stacks.api import Stack
 from harness.stacks.journal import Journal
@@ -69,7 +70,7 @@ class LiveRun:
         self._journal = journal
         self._stack: Stack = host.stack
         self._swarm: SwarmClient | None = None
-        self._people: dict[str, tuple[str, ...]] = {}
+        self._called: dict[str, tuple[str, ...]] = {}
         self._trouble: list[Reason] = []
         self._recorder = Recorder(self.folder.events, run=self.run, role="engine", observer="engine")
         self._bypass = BypassWatch(host.stack)
@@ -95,12 +96,13 @@ class LiveRun:
         if self._swarm is not None:
             raise UsageError("chaos_people was called before", hint="name everybody in one call")
         self.names = {name: self.host.person(name) for name in people}
-        self._people = {self.names[name]: tuple(devices) for name, devices in people.items()}
-        plan, options = self._plan(), self.host.options
+        self._called = {name: tuple(devices) for name, devices in people.items()}
+        actual = {self.names[name]: devices for name, devices in self._called.items()}
+        plan = plan_of(self.identity.place, actual, self.host.stack.spec, None)
         self._stack = await self._undo.enter_async_context(
             with_edges(self.host.stack, self.host.server, sorted(plan.fault_people), run=self.run)
         )
-        self._swarm = swarm = await self._started(with_client_defect(plan, options.mutant))
+        self._swarm = swarm = await self._started(with_client_defect(plan, self.host.options.mutant))
         await swarm.phase("provision")
         await swarm.provision(CONNECT_WITHIN_S)
         await self._enter("baseline")
@@ -113,7 +115,7 @@ class LiveRun:
         """
         if self.over:
             raise UsageError("the run is over: the first chaos_history.check() ends it", hint="inject before it")
-        plan = self._plan((name, keys))
+        plan = plan_of(self.identity.place, self._called, self.host.stack.spec, (name, keys))
         if reasons := unsupported(plan, self.host.stack.spec):
             pytest.skip(f"unsupported: {'; '.join(reasons)}")
         if not self.injections:
@@ -121,7 +123,7 @@ class LiveRun:
             await self._undo.enter_async_context(self._bypass.looking())
         people: People = self._swarm or Nobody()
         stage = Stage(self._stack, people, self._recorder, self._journal, self._bypass, _unheard)
-        injection = Injection(plan.faults[0], stage)
+        injection = Injection(resolved_fault(plan.faults[0], self.names), stage)
         self.injections.append(injection)
         await injection.begin()
         return injection
@@ -191,9 +193,6 @@ class LiveRun:
         self._recorder.record("phase_started")
         if self._swarm is not None:
             await self._swarm.phase(phase)
-
-    def _plan(self, fault: tuple[str, Mapping[str, Any]] | None = None) -> TestPlan:
-        return plan_of(self.identity.place, self._people, self.host.stack.spec, fault)
 
     @property
     def _faults(self) -> tuple[FaultPlan, ...]:
