@@ -22,6 +22,7 @@ class Listed(StrEnum):
     STACKS = "stacks"
     DRIVERS = "drivers"
     MUTANTS = "mutants"
+    PROVIDERS = "providers"
 
 
 def list_(
@@ -82,10 +83,16 @@ def _drivers() -> Rows:
     return [{"name": kind} for kind in kinds()]
 
 
-def _mutants() -> Rows:
-    from harness.reference.mutants import MUTANTS
+def _providers() -> Rows:
+    from harness.providers.registry import kinds
 
-    return [{"name": mutant.name, "title": mutant.title} for mutant in MUTANTS.values()]
+    return [{"name": kind.kind, "title": kind.summary} for kind in kinds().values()]
+
+
+def _mutants() -> Rows:
+    from harness.engine.defects import titles
+
+    return [{"name": name, "title": title} for name, title in titles().items()]
 
 
 _SOURCES: dict[Listed, Callable[[], Rows]] = {
@@ -95,4 +102,5 @@ _SOURCES: dict[Listed, Callable[[], Rows]] = {
     Listed.STACKS: _stacks,
     Listed.DRIVERS: _drivers,
     Listed.MUTANTS: _mutants,
+    Listed.PROVIDERS: _providers,
 }

@@ -14,6 +14,7 @@ import typer
 
 from harness.checks.catalogue import Check, checks
 from harness.cli.main import app
+from harness.drivers.defects import DEFECTS
 from harness.faults.api import FaultKind, Param
 from harness.faults.registry import kinds
 from harness.reference.mutants import MUTANTS
@@ -103,8 +104,12 @@ def _default(param: Param) -> str:
 
 def _mutants() -> Iterator[str]:
     yield from ("Defects of the reference backend, each of which some scenario has to catch.", "")
+    yield from ("## Of the backend", "")
     for mutant in MUTANTS.values():
-        yield from (f"## `{mutant.name}`", "", f"It {mutant.title}.", "", mutant.text, "")
+        yield from (f"### `{mutant.name}`", "", f"It {mutant.title}.", "", mutant.text, "")
+    yield from ("## Of the client", "", "Played by a naive client instead of the correct one.", "")
+    for defect in DEFECTS.values():
+        yield from (f"### `{defect.name}`", "", f"It {defect.title}.", "", defect.text, "")
 
 
 def main() -> None:
