@@ -1,0 +1,202 @@
+"""The parts of the fixtures that need no stack, and whole tests in Python on a real one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.core.places import stacks_folder
+from harness.pytest_plugin.live.names import resolved
+from harness.pytest_plugin.live.plans import Place, plan_of
+from harness.pytest_plugin.live.portal import Portal
+from harness.scenario.stackfile import load_stack
+
+PLACE = Place("test-it", Path("test_it.py"), 3)
+NAMES = {"alice": "alice-2"}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("alice", "alice-2"),
+        ("alice/phone", "alice-2/phone"),
+        ("client:alice->chat", "client:alice-2->chat"),
+        ("client:alice/phone->chat", "client:alice-2/phone->chat"),
+        ("client->chat", "client->chat"),
+        ("bob", "bob"),
+    ],
+)
+def test_a_test_uses_its_own_names(written: str, meant: str) -> None:
+    """Who alice is on a stack that several tests share is nothing that a test has to know."""
+    assert resolved(written, NAMES) == meant
+
+
+def test_a_test_is_a_plan_of_the_engine() -> None:
+    """A fault is read as in a file, and everybody gets a way of their own, each of several devices too."""
+    people = {"alice": ["phone", "laptop"], "bob": ["phone"]}
+    keys = {"kind": "network.latency", "link": "client:alice->chat", "latency": "200ms", "start": {"at": "0s"}}
+    plan = plan_of(PLACE, people, load_stack("reference"), ("slow", keys))
+    [fault] = plan.faults
+    assert fault.id == "slow"
+    assert fault.params["latency"] == 0.2
+    assert plan.fault_people == {"alice", "alice/phone", "alice/laptop", "bob"}
+    assert plan.workloads == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"kind": "network.dwon", "link": "client->chat"}, "did you mean 'network.down'"),
+        ({"kind": "network.down", "link": "client:alcie->chat"}, "no person is called 'alcie'; did you mean 'alice'"),
+        ({"kind": "network.down", "link": "client->chat", "for": "1"}, "'1' has no unit"),
+        ({"kind": "network.latency", "link": "client->chat"}, "needs 'latency'"),
+    ],
+)
+def test_a_mistake_gets_the_sentence_of_a_file(keys: dict[str, object], sentence: str) -> None:
+    """What is wrong and what was probably meant, without a traceback through the harness."""
+    with pytest.raises(UsageError, match=sentence):
+        plan_of(PLACE, {"alice": ["phone"]}, load_stack("reference"), ("cut", {**keys, "start": {"at": "0s"}}))
+
+
+def test_a_portal_keeps_contexts_open() -> None:
+    """A context is entered and left by one task of the loop's own thread, with what it raises handed on."""
+    seen: list[tuple[str, object, int]] = []
+
+    @asynccontextmanager
+    async def context() -> AsyncIterator[str]:
+        async with asyncio.timeout(60):
+            seen.append(("in", asyncio.current_task(), threading.get_ident()))
+            yield "value"
+            seen.append(("out", asyncio.current_task(), threading.get_ident()))
+
+    @asynccontextmanager
+    async def failing() -> AsyncIterator[None]:
+        raise UsageError("no")
+        yield
+
+    portal = Portal()
+    try:
+        held = portal.hold(context())
+        assert held.value == "value"
+        held.release()
+        held.release()
+        with pytest.raises(UsageError, match="no"):
+            portal.hold(failing())
+    finally:
+        portal.close()
+    assert [word for word, *_ in seen] == ["in", "out"]
+    assert seen[0][1:] == seen[1][1:]
+    assert seen[0][2] != threading.get_ident()
+
+
+@pytest.fixture
+def quick(pytester: pytest.Pytester) -> Path:
+    """Return a variant of the reference stack that promises delivery within a second, to keep tests short."""
+    text = (stacks_folder() / "reference.yaml").read_text()
+    path = pytester.path / "quick.yaml"
+    path.write_text(text.replace("deliver_within: 3s", "deliver_within: 1s"))
+    return path
+
+
+@pytest.mark.slow
+def test_the_documented_example_works(pytester: pytest.Pytester, pytestconfig: pytest.Config) -> None:
+    """The example of the documentation, from another folder, two workers with a stack each."""
+    shutil.copy(pytestconfig.rootpath / "docs" / "examples" / "test_chat.py", pytester.path)
+    result = pytester.runpytest_subprocess("-n", "2", "--dist", "load")
+    result.assert_outcomes(passed=5)
+    stacks = [path.name for path in (pytester.path / "chat-chaos-runs").glob("*-stack-reference-*")]
+    assert sorted(name.split("-")[4] for name in stacks) == ["gw0", "gw1"]
+
+
+@pytest.mark.slow
+def test_a_defect_fails_a_test_with_the_life_of_the_message(pytester: pytest.Pytester, quick: Path) -> None:
+    """A crash loses what was acknowledged before it was stored: an assertion, with what a person needs."""
+    pytester.makepyfile(
+        """
+        def test_crash(chaos_people, chaos_inject, chaos_history):
+            alice, bob = chaos_people("alice", "bob")
+            message = alice.send(bob, "hello")
+            assert message.accepted()
+            with chaos_inject("process.kill", service="chat"):
+                alice.send(bob, "anybody there?")
+            chaos_history.check("acked_never_lost")
+        """
+    )
+    result = pytester.runpytest_subprocess("--chaos-stack", quick, "--chaos-mutant", "ack_before_store")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *BrokenPromise: acked_never_lost: message m-*",
+            "E * test_a_defect_fails_a_test_with_the_life_of_the_message.py:1: test_crash",
+            "E *broken*acked_never_lost*",
+            "E *MISSING: *",
+            "E *replay*pytest * --chaos-mutant ack_before_store",
+            "*chat-chaos timeline*",
+            "*fault kill-1: process.kill on chat installed*",
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_a_fault_that_nobody_feels_proves_nothing(pytester: pytest.Pytester, quick: Path) -> None:
+    """The promise held, but nobody wrote across the cut: broken in Allure's words, not green and not failed."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_bitless(chaos_people, chaos_inject, chaos_history):
+            alice, bob, carol = chaos_people("alice", "bob", "carol")
+            assert alice.send(bob, "hello").received()
+            with chaos_inject("network.latency", link="client:carol->chat", latency="1s"):
+                assert alice.send(bob, "are you there?").received(by="bob/phone")
+            chaos_history.check("acked_never_lost")
+
+        def test_others_are_not_disturbed(chaos_people, chaos_history):
+            alice, bob = chaos_people("alice", "bob")
+            assert alice.id == "alice-2"
+            assert alice.send(bob, "hello").received()
+            assert [event.sender for event in chaos_history.events("server_accepted", sender="alice")] == ["alice-2"]
+            chaos_history.check("acked_never_lost")
+            with pytest.raises(Exception, match="the conversation is over"):
+                alice.send(bob, "too late")
+
+        def test_a_slip_of_the_pen(chaos_people, chaos_inject):
+            chaos_people("alice")
+            chaos_inject("network.down", link="client:alcie->chat")
+        """
+    )
+    result = pytester.runpytest_subprocess("--chaos-stack", quick, "--alluredir", "allure")
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.no_fnmatch_line("*/harness/*")
+    statuses = sorted(json.loads(file.read_text())["status"] for file in pytester.path.glob("allure/*-result.json"))
+    assert statuses == ["broken", "broken", "passed"]
+    result.stdout.fnmatch_lines(
+        [
+            "E *NotProven: fault latency-1 (network.latency on client:carol->chat)*",
+            "*did you mean 'alice'*",
+        ]
+    )
+
+
+@pytest.mark.slow
+def test_scenarios_in_parallel_with_a_defect(pytester: pytest.Pytester, pytestconfig: pytest.Config) -> None:
+    """Real scenarios, two workers, a stack for each run, results for Allure; the defect is caught and told."""
+    for name in ("server-crash-mid-chat", "connection-reset"):
+        shutil.copy(pytestconfig.rootpath / "scenarios" / f"{name}.chaos.yaml", pytester.path)
+    result = pytester.runpytest_subprocess("-n", "2", "--alluredir", "allure", "--chaos-mutant", "ack_before_store")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*server-crash-mid-chat.chaos.yaml:*: *", "*MISSING: *", "*again*--chaos-mutant ack*"])
+    results = [json.loads(file.read_text()) for file in (pytester.path / "allure").glob("*-result.json")]
+    assert {one["fullName"]: one["status"] for one in results} == {
+        "server-crash-mid-chat.chaos#server-crash-mid-chat": "failed",
+        "connection-reset.chaos#connection-reset": "passed",
+    }
+    assert all({"baseline", "inject", "quiet", "judge"} <= {step["name"] for step in one["steps"]} for one in results)
