@@ -239,3 +239,5 @@ async def live_run(host: Host, identity: Identity) -> AsyncIterator[LiveRun]:
             await run.abandon()
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+        for injection in run.injections:
+            injection.refuse_unhealed()
