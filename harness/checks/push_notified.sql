@@ -17,7 +17,7 @@ where coalesce(taken_ns <= due_ns, false)
    or (due_ns <= final_ns
        and not refused and not silent
        and (taken_ns is not null or requests < 6)
-       and calm_ns - accepted_ns <= 10000000000
+       and healed_ns - accepted_ns <= 10000000000
        and (unregistered_ns is null or unregistered_ns > due_ns)
        and (back_ns is null or back_ns > due_ns));
 

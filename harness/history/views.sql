@@ -450,7 +450,8 @@ with asked as (
         count(*) as requests,
         min(ended_ns) filter (taken) as taken_ns,
         bool_or(not taken and not retryable) as refused,
-        max(ended_ns + coalesce(retry_after_ms, 0) * 1000000) + 2 * (max(ended_ns) - min(ended_ns)) as wait_ns
+        max(ended_ns + coalesce(retry_after_ms, 0) * 1000000) filter (not taken)
+            + 2 * (max(ended_ns) filter (not taken) - min(ended_ns) filter (not taken)) as wait_ns
     from pushes
     where device is not null
     group by message_id, device
@@ -470,14 +471,14 @@ due as (
         coalesce(q.requests, 0) as requests,
         q.taken_ns,
         coalesce(q.refused, false) as refused,
-        greatest(u.accepted_ns, t.calm_ns) as since_ns,
+        greatest(u.accepted_ns, t.healed_ns) as since_ns,
         greatest(
-            u.accepted_ns + 2 * greatest(t.calm_ns - u.accepted_ns, 0),
+            u.accepted_ns + 2 * greatest(t.healed_ns - u.accepted_ns, 0),
             coalesce(q.wait_ns, 0)
         ) + p.deliver_within_ns as due_ns,
-        t.calm_ns, t.final_ns
+        t.healed_ns, t.final_ns
     from unreached as u
-    cross join run_times as t
+    cross join (select final_ns, coalesce((select max(healed_ns) from fault_windows), 0) as healed_ns from run_times) as t
     cross join settings as p
     left join asked as q on q.message_id = u.message_id and q.device = u.device
     left join tokens as k on k.push_ref = u.push_ref

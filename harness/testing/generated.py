@@ -133,7 +133,7 @@ def _chat(world: _World, number: int) -> Message | None:
     if world.chance(0.2):
         builder.add("client_retry_scheduled", message.answered_s, op=message.client_message_id, delay_ms=500)
     if world.chance(0.2):
-        _renew(world, device.partition("/")[0], number, at_s + 0.6)
+        _renew(world, "alice", number, at_s + 0.6)
     if set(answers) == {"fail"} or (answers == ("unknown",) and world.chance(0.5)):
         return None
     for other in DEVICES:

@@ -67,3 +67,44 @@ def test_a_token_is_good_for_as_long_as_was_told(verdict_on: Judge, sent_s: floa
     assert kinds(verdict_on("token_validity", builder)) == ([("expired", "c-m1")] if broken else [])
     builder.fault("jump", 1.0, 20.0, kind="clock.server")
     assert not verdict_on("token_validity", builder).keys
+
+
+def renewing(*spans: tuple[float, float]) -> HistoryBuilder:
+    """Refreshes of one device, each from its beginning to its answer."""
+    builder = HistoryBuilder().online(PHONE).token(PHONE, "t1", 0.1)
+    for number, (from_s, to_s) in enumerate(spans, start=2):
+        builder.add("token_refresh_started", from_s, device=PHONE, credential_ref="t1", attempt=1)
+        builder.token(PHONE, f"t{number}", to_s, event="token_refreshed")
+    return builder
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"), [(((3.0, 3.1), (4.0, 4.1)), []), (((3.0, 3.2), (3.1, 3.3)), [("stampede", "")])]
+)
+def test_one_refresh_serves_all(
+    verdict_on: Judge, spans: tuple[tuple[float, float], ...], expected: list[tuple[str, str]]
+) -> None:
+    """Two at once are one too many; the clients of the harness itself are not on trial."""
+    builder = renewing(*spans)
+    found = verdict_on("refresh_discipline", builder, client="naive")
+    assert (found.exercised, kinds(found)) == (2, expected)
+    assert verdict_on("refresh_discipline", builder) == Judged(exercised=0)
+
+
+def test_a_refresh_that_failed_is_over(verdict_on: Judge) -> None:
+    """The next one does not overlap with it."""
+    builder = HistoryBuilder().online(PHONE).add("token_refresh_started", 3.0, device=PHONE)
+    builder.add("token_refresh_failed", 3.1, device=PHONE).add("token_refresh_started", 3.2, device=PHONE)
+    assert not verdict_on("refresh_discipline", builder, client="naive").keys
+
+
+@pytest.mark.parametrize(("failed_s", "twice"), [(3.4, False), (3.6, True), (None, True)])
+def test_a_message_is_sent_again_once(verdict_on: Judge, failed_s: float | None, twice: bool) -> None:
+    """After the refresh at 3.1 a second attempt at 3.5 is right only when the first had failed by then."""
+    builder = renewing((3.0, 3.1))
+    message = builder.send("m1", 3.2, answers=(None,))
+    if failed_s is not None:
+        builder.refuse(message, failed_s)
+    builder.attempt(message, 2, 3.5, "ok")
+    found = verdict_on("refresh_discipline", builder, client="naive")
+    assert kinds(found) == ([("sent_twice", "c-m1")] if twice else [])

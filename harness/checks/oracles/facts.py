@@ -221,6 +221,7 @@ class Facts:
         healed = [event.mono_ns for event in self.events if event.event == "fault_healed" and event.fault]
         end = self.events[-1].mono_ns
         first_reading = self.readings[0].mono_ns if self.readings else end
+        self.healed_ns = max(healed, default=0)
         self.calm_ns = max(healed) if healed else begun.get("observe", self.events[0].mono_ns)
         self.final_ns = begun.get("final", end)
         self.oracle_ns = begun.get("oracle", first_reading)

@@ -60,10 +60,11 @@ class Owed:
         """By when it had to be taken."""
         if self.terms.deliver_within_ns is None:
             return None
-        waited = self.accepted_ns + 2 * max(self.facts.calm_ns - self.accepted_ns, 0)
-        if self.requests:
-            ends = [one.ended_ns for one in self.requests]
-            asked = max(one.ended_ns + (one.retry_after_ms or 0) * 1_000_000 for one in self.requests)
+        waited = self.accepted_ns + 2 * max(self.facts.healed_ns - self.accepted_ns, 0)
+        failed = [one for one in self.requests if not one.taken]
+        if failed:
+            ends = [one.ended_ns for one in failed]
+            asked = max(one.ended_ns + (one.retry_after_ms or 0) * 1_000_000 for one in failed)
             waited = max(waited, asked + 2 * (max(ends) - min(ends)))
         return waited + self.terms.deliver_within_ns
 
@@ -89,7 +90,7 @@ class Owed:
             and not silent
             and all(one.taken or one.retryable for one in self.requests)
             and (self.taken_ns is not None or len(self.requests) < ENOUGH)
-            and self.facts.calm_ns - self.accepted_ns <= LONGEST_NS
+            and self.facts.healed_ns - self.accepted_ns <= LONGEST_NS
             and all(ended_ns > due_ns for ended_ns in gone)
             and not self._back_by(due_ns)
         )
@@ -102,7 +103,7 @@ class Owed:
     @cached_property
     def excused(self) -> bool:
         """A witness was held up meanwhile."""
-        since_ns, due_ns = max(self.accepted_ns, self.facts.calm_ns), self.due_ns or 0
+        since_ns, due_ns = max(self.accepted_ns, self.facts.healed_ns), self.due_ns or 0
         return any(begun <= due_ns and ended >= since_ns for begun, ended in self.facts.stalls())
 
     def _back_by(self, due_ns: int) -> bool:
