@@ -50,3 +50,16 @@ def test_a_toxic_of_ones_own(chaos_stack, chaos_proxy):
     chat.add_toxic(name="slow", type="latency", attributes={"latency": 50})
     assert list(chat.toxics()) == ["slow"]
     assert chaos_stack.url("client->chat").endswith(chat.listen)
+
+
+def test_a_refused_notification_is_no_failed_message(chaos_people, chaos_inject, chaos_history):
+    """The notification service is down while bob's phone is off; the message is none the worse for it."""
+    alice, bob = chaos_people("alice", "bob")
+    bob.leave()
+    with chaos_inject("push.reject", device="bob/phone", answer="server_error", for_="1s"):
+        message = alice.send(bob, "call me")
+        assert message.accepted()
+    bob.come_back()
+    assert message.received(by=bob)
+    chaos_history.check("push_isolated")
+    assert chaos_history.events("push_failed", device="bob/phone")

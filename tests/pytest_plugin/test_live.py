@@ -14,7 +14,9 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.places import stacks_folder
+from harness.history.ingest import open_history
 from harness.pytest_plugin.live.names import resolved
+from harness.pytest_plugin.live.others import take_over
 from harness.pytest_plugin.live.plans import Place, plan_of
 from harness.pytest_plugin.live.portal import Portal
 from harness.scenario.stackfile import load_stack
@@ -97,6 +99,31 @@ def test_a_portal_keeps_contexts_open() -> None:
     assert seen[0][2] != threading.get_ident()
 
 
+def test_what_outlives_a_test_lends_it_its_record(tmp_path: Path) -> None:
+    """Of a provider's events a test gets those of its people and its time, as a whole record of its own run."""
+    (tmp_path / "all").mkdir()
+    (tmp_path / "own").mkdir()
+    devices = ["alice/phone", "alice-2/phone", None, "alice-2/phone"]
+    common = {"v": 1, "run": "of-the-stack", "writer": "push-1-1", "wall_ns": 1, "observer": "provider"}
+    events = [
+        common
+        | {"seq": number, "mono_ns": number * 10, "event": "push_sent" if device else "recorder_heartbeat"}
+        | ({"device": device} if device else {})
+        for number, device in enumerate(devices)
+    ]
+    lines = [json.dumps(event) for event in events] + ['{"v": 1, "torn']
+    (tmp_path / "all" / "push-1-1.jsonl").write_text("\n".join(lines))
+    take_over(tmp_path / "all", tmp_path / "own", run="of-the-test", people={"alice-2"}, from_ns=5, to_ns=25)
+    with open_history([tmp_path / "own"]) as history:
+        assert history.integrity.problems == ()
+        found = [(event.run, event.seq, event.event, event.device) for event in history.events()]
+    assert found == [
+        ("of-the-test", 0, "push_sent", "alice-2/phone"),
+        ("of-the-test", 1, "recorder_heartbeat", None),
+        ("of-the-test", 2, "writer_closed", None),
+    ]
+
+
 @pytest.fixture
 def quick(pytester: pytest.Pytester) -> Path:
     """Return a variant of the reference stack that promises delivery within a second, to keep tests short."""
@@ -111,7 +138,7 @@ def test_the_documented_example_works(pytester: pytest.Pytester, pytestconfig: p
     """The example of the documentation, from another folder, two workers with a stack each."""
     shutil.copy(pytestconfig.rootpath / "docs" / "examples" / "test_chat.py", pytester.path)
     result = pytester.runpytest_subprocess("-n", "2", "--dist", "load")
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=6)
     stacks = [path.name for path in (pytester.path / "chat-chaos-runs").glob("*-stack-reference-*")]
     assert sorted(name.split("-")[4] for name in stacks) == ["gw0", "gw1"]
 

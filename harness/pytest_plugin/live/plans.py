@@ -55,7 +55,8 @@ def plan_of(
 
     Raises ``UsageError`` with the sentences that a scenario file would get.
     """
-    persons: dict[str, Any] = {name: {"devices": list(devices)} for name, devices in people.items()} or _NOBODY
+    push = "push" in stack.capabilities and bool(stack.providers)
+    persons: dict[str, Any] = {name: {"devices": list(each), "push": push} for name, each in people.items()} or _NOBODY
     somebody, facts = next(iter(persons.items()))
     data: dict[str, Any] = {
         "version": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import platform
+import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from harness.pytest_plugin.live.edges import with_edges
 from harness.pytest_plugin.live.host import Host
 from harness.pytest_plugin.live.injection import Injection, Nobody
 from harness.pytest_plugin.live.names import resolved_fault
+from harness.pytest_plugin.live.others import take_over
 from harness.pytest_plugin.live.plans import Place, plan_of
 from harness.pytest_plugin.live.said import Said, settle
 from harness.stacks.api import Stack
@@ -69,6 +71,7 @@ class LiveRun:
         self._undo = undo
         self._journal = journal
         self._stack: Stack = host.stack
+        self._began_ns = time.monotonic_ns()
         self._swarm: SwarmClient | None = None
         self._called: dict[str, tuple[str, ...]] = {}
         self._trouble: list[Reason] = []
@@ -187,6 +190,15 @@ class LiveRun:
         self.over = True
         await self._undo.aclose()
         self._recorder.close()
+        await asyncio.to_thread(
+            take_over,
+            self.host.folder.events,
+            self.folder.events,
+            run=self.run,
+            people=frozenset(self.names.values()),
+            from_ns=self._began_ns,
+            to_ns=time.monotonic_ns(),
+        )
 
     async def _enter(self, phase: Phase) -> None:
         self._recorder.phase = phase
