@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from harness.pytest_plugin.live.handles import HistoryHandle, InjectHandle, PeopleHandle, ProxyHandle, StackHandle
+    from harness.pytest_plugin.live.handles import HistoryHandle, InjectHandle, ProxyHandle, StackHandle
+    from harness.pytest_plugin.live.people import PeopleHandle
     from harness.pytest_plugin.live.sessions import Stacks, TestRun
 
 NAMES = frozenset({"chaos_stack", "chaos_people", "chaos_inject", "chaos_history", "chaos_proxy"})

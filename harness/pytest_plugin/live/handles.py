@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 import pytest
 
-from harness.core.errors import UsageError
 from harness.core.events import Event
 from harness.core.results import CheckResult, RunResult
 from harness.core.stack import Promises
@@ -22,14 +21,10 @@ from harness.pytest_plugin.evidence import Evidence
 from harness.pytest_plugin.live.host import Host
 from harness.pytest_plugin.live.injection import Injection
 from harness.pytest_plugin.live.names import resolved
+from harness.pytest_plugin.live.people import named, one_of
 from harness.pytest_plugin.live.portal import Portal
 from harness.pytest_plugin.live.run import LiveRun
-from harness.pytest_plugin.live.said import ACCEPTED, RECEIVED, Said
 from harness.pytest_plugin.outcomes import exception_for
-from harness.scenario.diagnostics import did_you_mean
-from harness.scenario.units import parse_duration, quoted
-
-WITHIN = "5s"
 
 
 class StackHandle:
@@ -66,81 +61,15 @@ class StackHandle:
 
     def url(self, link: str = "client->chat") -> str:
         """Base address of a link's service through its proxy, ``http://127.0.0.1:PORT``: where faults are felt."""
-        return self._host.stack.url(_one_of("link", link, self.links))
+        return self._host.stack.url(one_of("link", link, self.links))
 
     def direct_url(self, service: str) -> str:
         """Base address of a service past every proxy, for looking at it while a fault holds."""
-        return self._host.stack.direct_url(_one_of("service", service, self._host.stack.spec.services))
+        return self._host.stack.direct_url(one_of("service", service, self._host.stack.spec.services))
 
     def running(self, service: str) -> bool:
         """Whether the service's process runs now."""
-        return self._host.stack.state(_one_of("service", service, self._host.stack.spec.services)).running
-
-
-class Message:
-    """One message that somebody was told to send."""
-
-    def __init__(self, said: Said, run: LiveRun, portal: Portal) -> None:
-        self.id = said.id
-        """The client's id of it."""
-        self._said = said
-        self._run = run
-        self._portal = portal
-
-    def accepted(self, within: str = WITHIN) -> bool:
-        """Wait for the acknowledgement; False when it has not come in time."""
-        return self._sighted(ACCEPTED, None, within)
-
-    def received(self, by: Person | str | None = None, within: str = WITHIN) -> bool:
-        """Wait until the recipient, or another person or device (``bob/laptop``), has it; False when not in time."""
-        who = self._said.recipient if by is None else resolved(_named(by), self._run.names)
-        return self._sighted(RECEIVED, who, within)
-
-    def _sighted(self, events: Sequence[str], by: str | None, within: str) -> bool:
-        __tracebackhide__ = True
-        within_s = parse_duration(within)
-        return self._portal.call(self._run.swarm.sighted(self.id, events, by=by, within_s=within_s))
-
-
-class Person:
-    """Somebody with connected devices, played by a correct client that retries as it should."""
-
-    def __init__(self, name: str, id: str, devices: Sequence[str], run: LiveRun, portal: Portal) -> None:
-        self.name = name
-        """What the test calls this person."""
-        self.id = id
-        """Who that is on the stack: tests share it and must not find each other's messages."""
-        self.devices = tuple(devices)
-        self._run = run
-        self._portal = portal
-
-    def send(self, to: Person, text: str, *, device: str | None = None) -> Message:
-        """Write a message on the first device, or another; returns at once, as a person's app does."""
-        __tracebackhide__ = True
-        said = Said(self._portal.call(self._run.swarm.say(self._device(device), to.id, text)), to.id)
-        self._run.said.append(said)
-        return Message(said, self._run, self._portal)
-
-    def leave(self, device: str | None = None) -> None:
-        """Go offline on purpose with one device, or with all."""
-        __tracebackhide__ = True
-        for one in self._devices(device):
-            self._portal.call(self._run.swarm.leave(one))
-
-    def come_back(self, device: str | None = None) -> None:
-        """Come online again; what was missed is fetched meanwhile."""
-        __tracebackhide__ = True
-        for one in self._devices(device):
-            self._portal.call(self._run.swarm.come_back(one))
-
-    def _devices(self, device: str | None) -> list[str]:
-        return [self._device(one) for one in ([device] if device else self.devices)]
-
-    def _device(self, device: str | None) -> str:
-        return f"{self.id}/{_one_of('device', device or self.devices[0], self.devices)}"
-
-    def __repr__(self) -> str:
-        return f"<Person {self.id}>"
+        return self._host.stack.state(one_of("service", service, self._host.stack.spec.services)).running
 
 
 class Injected:
@@ -172,21 +101,6 @@ class Injected:
             self._injection.refuse_unhealed()
 
 
-class PeopleHandle:
-    """``chaos_people("alice", "bob")``, or with their devices: ``chaos_people(alice=["phone", "laptop"])``."""
-
-    def __init__(self, run: LiveRun, portal: Portal) -> None:
-        self._run = run
-        self._portal = portal
-
-    def __call__(self, *names: str, **devices: Sequence[str]) -> tuple[Person, ...]:
-        """Connect everybody who takes part in this test, and return them in that order."""
-        __tracebackhide__ = True
-        people: dict[str, Sequence[str]] = {**dict.fromkeys(names, ("phone",)), **devices}
-        self._portal.call(self._run.connect(people))
-        return tuple(Person(name, self._run.names[name], has, self._run, self._portal) for name, has in people.items())
-
-
 class InjectHandle:
     """``chaos_inject("network.down", link="client:alice->chat", for_="1s")``."""
 
@@ -202,7 +116,7 @@ class InjectHandle:
         stack cannot play skips the test. Raises ``NotProven`` when it could not be read back as in place.
         """
         __tracebackhide__ = True
-        given = {key: _named(value) for key, value in keys.items()}
+        given = {key: named(value) for key, value in keys.items()}
         given |= {"kind": kind, "start": {"at": "0s"}} | ({} if for_ is None else {"for": for_})
         name = f"{kind.rpartition('.')[2].replace('_', '-')}-{next(self._ids)}"
         return Injected(self._portal.call(self._run.inject(name, given)), self._portal)
@@ -225,13 +139,13 @@ class HistoryHandle:
         """Return the events so far in the order of their time; ``facts`` are keys of an event and their values."""
         given = facts if event is None else {"event": event, **facts}
         for key in given:
-            _one_of("key of an event", key, Event.__struct_fields__)
+            one_of("key of an event", key, Event.__struct_fields__)
         where = " and ".join(f"{key} = ?" for key in given) or "true"
         with self._open() as history:
             return list(history.events(where, [self._known(value) for value in given.values()]))
 
     def _known(self, value: Any) -> Any:
-        value = _named(value)
+        value = named(value)
         return resolved(value, self._run.names) if isinstance(value, str) else value
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -284,7 +198,7 @@ class ProxyHandle:
         What is done to it is no fault of the run: it is neither recorded nor judged. It is undone after the test.
         """
         name = resolved(link, self._run.names)
-        handle = cast("LinkProxyHandle", self._run.stack.link(_one_of("link", name, self._run.stack.links())))
+        handle = cast("LinkProxyHandle", self._run.stack.link(one_of("link", name, self._run.stack.links())))
         return self._given.setdefault(name, handle).native
 
     def restore(self) -> None:
@@ -293,14 +207,3 @@ class ProxyHandle:
             handle.native.enable()
             for toxic in handle.native.toxics():
                 handle.native.destroy_toxic(toxic)
-
-
-def _named(value: Any) -> Any:
-    """A person stands for the name that the test gave."""
-    return value.name if isinstance(value, Person) else value
-
-
-def _one_of(noun: str, name: str, known: Collection[str]) -> str:
-    if name not in known:
-        raise UsageError(f"there is no {noun} {quoted(name)}", hint=did_you_mean(name, known))
-    return name

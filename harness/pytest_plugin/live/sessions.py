@@ -12,8 +12,9 @@ from harness.core.errors import ChatChaosError
 from harness.engine.options import RunOptions
 from harness.pytest_plugin.collection import SETTINGS
 from harness.pytest_plugin.evidence import again_line
-from harness.pytest_plugin.live.handles import HistoryHandle, InjectHandle, PeopleHandle, ProxyHandle, StackHandle
+from harness.pytest_plugin.live.handles import HistoryHandle, InjectHandle, ProxyHandle, StackHandle
 from harness.pytest_plugin.live.host import Host, refuse_spoiled, running
+from harness.pytest_plugin.live.people import PeopleHandle
 from harness.pytest_plugin.live.plans import Place
 from harness.pytest_plugin.live.portal import Portal
 from harness.pytest_plugin.live.run import Identity, LiveRun, live_run
