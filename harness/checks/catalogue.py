@@ -65,12 +65,25 @@ class Check:
     reads: Literal["history", "logs"] = "history"
 
 
+NO_LEAKS = Check(
+    id="no_leaks",
+    title="No text and no credential shows in any log",
+    promise=PromiseNeed(),
+    needs=(),
+    subject="service",
+    severity="critical",
+    reads="logs",
+)
+"""Carried out by ``harness.checks.leaks``."""
+
+
 @cache
 def checks() -> Mapping[str, Check]:
     """Return the checks that come with chat-chaos, by id."""
     files = resources.files("harness.checks").iterdir()
     texts = {Path(file.name).stem: file.read_text("utf-8") for file in files if file.name.endswith(".sql")}
-    return MappingProxyType({name: parse_check(name, texts[name]) for name in sorted(texts)})
+    found = {name: parse_check(name, text) for name, text in texts.items()} | {NO_LEAKS.id: NO_LEAKS}
+    return MappingProxyType({name: found[name] for name in sorted(found)})
 
 
 def load_check(file: Path) -> Check:

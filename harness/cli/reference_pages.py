@@ -75,7 +75,8 @@ def _check(check: Check) -> Iterator[str]:
     yield f"- Judged when the stack promises: {check.promise}"
     yield f"- Whose behaviour: {check.subject}"
     yield f"- Severity: {check.severity}"
-    yield f"- Needs events: {', '.join(f'`{name}`' for name in check.needs)}"
+    needs = f"Needs events: {', '.join(f'`{name}`' for name in check.needs)}"
+    yield f"- {needs if check.reads == 'history' else 'Reads the logs of the run, not its history'}"
     yield from (f"- Exercised by at least {check.minimum} item(s) when a scenario requires it", "")
 
 

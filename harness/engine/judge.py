@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.checks.catalogue import NO_LEAKS
+from harness.checks.leaks import scan_logs
 from harness.checks.runner import run_checks
 from harness.core.errors import UsageError
 from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResult, Reason, RunResult
@@ -38,8 +40,9 @@ def judge_folder(path: Path, trouble: Sequence[Reason] = ()) -> RunResult:
     if not _has_events(path):
         nothing = Reason(code="cut_short", text="it ended before anything was recorded", verdict=Verdict.INCONCLUSIVE)
         return _result(facts, (), (), (*trouble, nothing), Counts())
+    leaks = scan_logs(path, facts.canary, required=NO_LEAKS.id in facts.required_checks)
     with open_history([path], parquet=path / "history.parquet") as history:
-        return _judge(history, facts, trouble)
+        return _judge(history, facts, trouble, [leaks])
 
 
 def judge_events(files: Sequence[Path], spec: StackSpec) -> RunResult:
@@ -48,11 +51,15 @@ def judge_events(files: Sequence[Path], spec: StackSpec) -> RunResult:
         return _judge(history, _foreign(history, spec, files), ())
 
 
-def _judge(history: History, facts: RunFacts, trouble: Sequence[Reason]) -> RunResult:
+def _judge(
+    history: History, facts: RunFacts, trouble: Sequence[Reason], beside: Sequence[CheckResult] = ()
+) -> RunResult:
+    """``beside`` are results of checks that looked at something else than the history."""
     promises = promises_from_data(facts.promises)
-    found = run_checks(
+    judged = run_checks(
         history, promises, facts.required_checks, recover_within_s=facts.recover_within_s, client=facts.client
     )
+    found = sorted([*judged, *beside], key=lambda check: check.id)
     faults = climb(history, facts.faults, found)
     checks = void_spoiled(
         found,
