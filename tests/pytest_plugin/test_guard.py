@@ -11,6 +11,8 @@ import pytest
 
 Write = Callable[..., Path]
 Fake = Callable[..., None]
+pytestmark = pytest.mark.slow  # each inner session is a process
+
 HEAVY = {"pydantic", "duckdb", "locust", "gevent", "faker", "docker", "requests", "websockets", "starlette", "rich"}
 
 

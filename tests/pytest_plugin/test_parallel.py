@@ -12,6 +12,7 @@ Write = Callable[..., Path]
 Fake = Callable[..., None]
 
 
+@pytest.mark.slow
 def test_workers_share_the_seed_and_not_the_names(pytester: pytest.Pytester, scenario: Write, fake: Fake) -> None:
     """Each run carries its worker in its name; the controller has every verdict and one seed."""
     scenario("lift", matrix="cut: [1s, 2s, 3s, 4s]")
@@ -28,6 +29,7 @@ def test_workers_share_the_seed_and_not_the_names(pytester: pytest.Pytester, sce
     result.stdout.fnmatch_lines(["*lift.chaos.yaml:2: The lift has no signal*", "*chat-chaos log of chat*"])
 
 
+@pytest.mark.slow
 def test_a_bad_file_is_told_once_for_all_workers(
     pytester: pytest.Pytester, scenario: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,6 +44,7 @@ def test_a_bad_file_is_told_once_for_all_workers(
     assert told[0].startswith("::error file=broken.chaos.yaml,line=7,col=")
 
 
+@pytest.mark.slow
 def test_github_gets_annotations_and_a_table(
     pytester: pytest.Pytester, scenario: Write, fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
