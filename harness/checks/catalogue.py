@@ -17,7 +17,7 @@ from harness.core.stack import Promises
 Severity = Literal["critical", "major", "minor"]
 
 _HEADER = re.compile(r"--\s*(?P<key>[a-z]+):\s*(?P<value>.*\S)\s*")
-_SECTIONS = ("given", "exercised", "undecided", "violations")
+_SECTIONS = ("applies", "given", "exercised", "undecided", "violations")
 _KEYS = frozenset({"title", "promise", "needs", "subject", "severity", "minimum"})
 
 
@@ -48,7 +48,8 @@ class Check:
     """One promise, as SQL: ``violations`` finds what breaks it, ``exercised`` counts what met its antecedent.
 
     ``undecided`` counts what met the antecedent but cannot be judged for want of evidence; ``given`` makes temporary
-    views that the others share. A check that ``reads`` logs has no SQL: it looks at files beside the history.
+    views that the others share. Where ``applies`` answers 0 the history has nothing that the check is about, and the
+    others are spared. A check that ``reads`` logs has no SQL: it looks at files beside the history.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Check:
     violations: str = ""
     undecided: str | None = None
     given: str | None = None
+    applies: str | None = None
     reads: Literal["history", "logs"] = "history"
 
 
@@ -119,6 +121,7 @@ def parse_check(name: str, text: str) -> Check:
         violations=sections["violations"],
         undecided=sections.get("undecided"),
         given=sections.get("given"),
+        applies=sections.get("applies"),
     )
 
 

@@ -4,6 +4,13 @@
 -- subject: service
 -- severity: major
 
+-- applies
+-- Only clocks that differ can contradict the order of beginnings.
+select count(*) from (
+    select client_time_ns < lag(client_time_ns) over (partition by conversation_id order by started_ns) as back
+    from sends where client_time_ns is not null
+) where back;
+
 -- given
 create or replace temp view placed as
 select s.op, s.client_message_id, s.message_id, s.conversation_id, s.device, s.started_ns, s.accepted_ns, s.client_time_ns,

@@ -4,6 +4,10 @@
 -- subject: service
 -- severity: major
 
+-- applies
+select (select count(*) from fault_windows where kind = 'rate_limit.lower')
+     + (select count(*) from witnessed where event = 'client_send_failed' and (http_status = 429 or error_code = 'rate_limited'));
+
 -- given
 -- Limits as they were read back. Taking a limit back takes a moment, and a service that starts anew may have forgotten it.
 create or replace temp table limits as

@@ -4,6 +4,9 @@
 -- subject: service
 -- severity: critical
 
+-- applies
+select count(*) from events where event = 'push_failed';
+
 -- given
 create or replace temp view failed as
 select p.message_id, min(p.ended_ns) as failed_ns, min(p.device) as device, s.op, s.client_message_id, s.conversation_id, s.accepted_ns, s.outcome

@@ -4,6 +4,9 @@
 -- subject: service
 -- severity: major
 
+-- applies
+select count(*) from events where event = 'push_token_registered';
+
 -- given
 -- Owed and not excused: neither refused for good, nor tried so often that giving up is right, nor back by itself.
 -- A token that fell silent is the affair of push_token_dropped.

@@ -4,6 +4,9 @@
 -- subject: service
 -- severity: major
 
+-- applies
+select count(*) from events where event = 'push_failed';
+
 -- exercised
 -- Messages for devices that are away whose token had failed before: it could be used again, or left unused.
 select count(*) from owed_pushes where accepted_ns > failed_ns;

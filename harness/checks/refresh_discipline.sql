@@ -4,6 +4,9 @@
 -- subject: naive client
 -- severity: minor
 
+-- applies
+select count(*) from events where event = 'token_refresh_started';
+
 -- given
 create or replace temp view refreshes as
 select

@@ -4,6 +4,9 @@
 -- subject: push worker, naive client
 -- severity: major
 
+-- applies
+select count(*) from events where event = 'push_failed' or (event = 'push_sent' and observer = 'provider') or (event = 'client_send_started' and attempt > 1 and (select client from settings) = 'naive');
+
 -- given
 -- The push worker's requests for one message and token, as the provider saw them. A gap is clean when nothing else was
 -- asked for the same token in it: a worker that asks one after the other may have been waiting for that.

@@ -120,21 +120,34 @@ def examine(history: History, check: Check) -> Findings:
 
     A check that reads something else than the history sees nothing here.
     """
-    if check.reads != "history":
+    if check.reads != "history" or (check.applies and not history.number(check.applies)):
         return Findings(exercised=0, undecided=0, violations=0, rows=())
     if check.given:
         history.db.execute(check.given)
-    history.db.execute(f"create or replace temp table found as {check.violations}")
-    names = [row[0] for row in history.db.execute("describe found").fetchall()]
-    rows = history.rows(
-        "select * from found order by mono_ns nulls last, client_message_id, message_id, device limit ?", [_FETCHED]
-    )
+    rows = _violations(history, check)
     return Findings(
         exercised=history.number(check.exercised),
         undecided=history.number(check.undecided) if check.undecided else 0,
-        violations=history.number("select count(*) from found"),
-        rows=tuple(_finding(dict(zip(names, row, strict=True))) for row in rows),
+        violations=len(rows) if len(rows) < _FETCHED else history.number(f"select count(*) from ({check.violations})"),  # noqa: S608 - a check is SQL
+        rows=tuple(rows),
     )
+
+
+def _violations(history: History, check: Check) -> list[Finding]:
+    """Fetch the first violations, and leave the messages that they are about in the table ``found``."""
+    cursor = history.db.execute(
+        f"select * from ({check.violations})"  # noqa: S608 - a check is SQL
+        " order by mono_ns nulls last, client_message_id, message_id, device limit ?",
+        [_FETCHED],
+    )
+    names = [column[0] for column in cursor.description or ()]
+    rows = [_finding(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+    if rows:
+        ids = [row.client_message_id for row in rows]
+        history.db.execute(
+            "create or replace temp table found as select unnest(?::varchar[]) as client_message_id", [ids]
+        )
+    return rows
 
 
 def _finding(row: dict[str, Any]) -> Finding:
@@ -191,7 +204,7 @@ def _too_little(history: History, check: Check, found: Findings) -> str:
 
 def _witnesses(history: History, rows: Sequence[Finding], windows: Sequence[FaultWindow]) -> list[Witness]:
     """One of each cause first: a defect that shows a thousand times must not hide another that shows once."""
-    lives = _lives(history)
+    lives = _lives(history) if rows else {}
     causes: dict[tuple[object, ...], int] = {}
     ranked = []
     for row in rows:

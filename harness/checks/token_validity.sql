@@ -4,6 +4,13 @@
 -- subject: service
 -- severity: critical
 
+-- applies
+select (select count(*) from witnessed where event in ('token_expired', 'token_rejected'))
+     + (select count(*) from events where event = 'fault_commanded' and detail->>'kind' in ('token.expire', 'token.revoke'))
+     + (select count(*) from witnessed
+        where event in ('token_issued', 'token_refreshed')
+          and mono_ns + cast(detail->>'expires_in_s' as double) * 1e9 < (select end_ns from run_times));
+
 -- given
 -- When each credential surely was no longer good: a command ended it, the service said so, or its time was over.
 create or replace temp view ended as

@@ -155,9 +155,8 @@ with opened as (
 ),
 ends as (
     select device, connection, mono_ns from witnessed where event = 'connection_lost' and connection is not null
-),
-departures as (
-    select device, mono_ns from witnessed where event = 'person_offline'
+    union all
+    select device, null, mono_ns from witnessed where event = 'person_offline'
 ),
 last_words as (
     select writer, max(mono_ns) as mono_ns from events group by writer
@@ -167,13 +166,12 @@ select
     split_part(o.device, '/', 1) as person,
     o.connection,
     o.opened_ns,
-    least(
-        (select min(e.mono_ns) from ends as e
-         where e.device = o.device and e.connection = o.connection and e.mono_ns >= o.opened_ns),
-        (select min(d.mono_ns) from departures as d where d.device = o.device and d.mono_ns >= o.opened_ns),
-        (select w.mono_ns from last_words as w where w.writer = o.writer)
-    ) as lost_ns
-from opened as o;
+    least(min(e.mono_ns), any_value(w.mono_ns)) as lost_ns
+from opened as o
+join last_words as w using (writer)
+left join ends as e
+  on e.device = o.device and coalesce(e.connection, o.connection) = o.connection and e.mono_ns >= o.opened_ns
+group by o.device, o.connection, o.opened_ns;
 
 -- Each beginning and each confirmation of a change of who sees what: a person and a conversation, or, for a block,
 -- a person and another one whose messages that person no longer gets.
@@ -371,27 +369,29 @@ with begun as (
 select phase, coalesce(said_ns, seen_ns) as started_ns from begun;
 
 -- Moments when a witness was itself held up: what is late then may be late in the record only.
+-- A lag is the worst of the second before it was told.
 create table stalls as
-with witnesses as (
-    select distinct writer from events where observer in ('client', 'wire', 'provider')
-),
-beats as (
-    select writer, mono_ns, lag(mono_ns) over (partition by writer order by mono_ns) as before_ns
+with signs as (
+    select
+        writer,
+        event,
+        mono_ns,
+        mono_ns - lag(mono_ns) over (partition by writer, event order by mono_ns) as silent_ns,
+        cast(coalesce(detail->>'took_ms', detail->>'max_lag_ms', '0') as double) * 1e6 as held_ns
     from events
-    where event = 'recorder_heartbeat'
-),
-held as (
-    select writer, mono_ns, event, cast(coalesce(detail->>'took_ms', detail->>'max_lag_ms', '0') as double) * 1e6 as held_ns
-    from events
-    where event in ('recorder_stall', 'generator_lag')
+    where event in ('recorder_heartbeat', 'recorder_stall', 'generator_lag')
+      and writer in (select w.writer from events as w where w.observer in ('client', 'wire', 'provider'))
 )
-select writer, before_ns as from_ns, mono_ns as to_ns from beats semi join witnesses using (writer)
-where mono_ns - before_ns > 2000000000
-union all
--- The lag is the worst of the second before it was told.
-select writer, mono_ns - cast(held_ns as bigint) - case when event = 'generator_lag' then 1000000000 else 0 end, mono_ns
-from held semi join witnesses using (writer)
-where (event = 'recorder_stall' and held_ns >= 100000000) or held_ns > 1000000000;
+select
+    writer,
+    mono_ns - case event
+        when 'recorder_heartbeat' then silent_ns
+        when 'recorder_stall' then cast(held_ns as bigint)
+        else cast(held_ns as bigint) + 1000000000
+    end as from_ns,
+    mono_ns as to_ns
+from signs
+where case event when 'recorder_heartbeat' then silent_ns > 2000000000 when 'recorder_stall' then held_ns >= 100000000 else held_ns > 1000000000 end;
 
 create table run_times as
 select
