@@ -158,10 +158,10 @@ class _Climb:
 
 
 def _devices_on(history: History, plan: FaultPlan) -> list[str]:
-    """Devices whose traffic passes the target; every device for a fault on a service or a provider."""
+    """Devices whose traffic passes the target; every device for a fault behind the service that they talk to."""
     found = history.rows(DEVICES_SQL)
     match kinds()[plan.kind].targets:
-        case "link":
+        case "link" if plan.target.startswith("client"):
             chosen = {device for device, link in found if covers(plan.target, link)}
         case "person":
             chosen = {device for device, _ in found if device.partition("/")[0] == plan.target}

@@ -79,7 +79,7 @@ async def make_proxies(
 
 def _slug(edge: str) -> str:
     """A name that may stand in a URL path: ``client:alice->chat`` is ``client~alice.chat``."""
-    return re.sub(r"[^\w.~-]", "_", edge.replace("->", ".").replace(":", "~"), flags=re.ASCII)
+    return re.sub(r"[^\w.~-]", "_", edge.replace("->", ".").replace(":", "~").replace("/", "~"), flags=re.ASCII)
 
 
 async def _announced_address(fd: int) -> str:
