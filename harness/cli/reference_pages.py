@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from harness.checks.catalogue import Check, checks
+from harness.checks.levels import LEVELS
 from harness.cli.main import app
 from harness.drivers.defects import DEFECTS
 from harness.faults.api import FaultKind, Param
@@ -26,7 +27,7 @@ def pages() -> dict[str, str]:
     """Return the text of each page by its file name."""
     return {
         "cli.md": _page("Command line", _cli()),
-        "checks.md": _page("Checks", (line for check in checks().values() for line in _check(check))),
+        "checks.md": _page("Checks", _checks()),
         "faults.md": _page("Faults", (line for kind in kinds().values() for line in _fault(kind))),
         "mutants.md": _page("Mutants", _mutants()),
     }
@@ -68,6 +69,16 @@ def _cell(text: str) -> str:
 
 def _paragraphs(text: str | None) -> list[str]:
     return [line.strip() for line in (text or "").strip().splitlines()]
+
+
+def _checks() -> Iterator[str]:
+    for check in checks().values():
+        yield from _check(check)
+    yield from ("## Service levels", "")
+    yield from ("What a scenario may bound under `expect: slo:`, and what is measured in any case.", "")
+    yield "Times count from the moment a message was due. A bound is broken, or kept, when the whole interval of 95% is"
+    yield from ("beyond it, or within.", "", "| service level | |", "| --- | --- |")
+    yield from (f"| `{level.id}` | {_cell(level.title)} |" for level in LEVELS)
 
 
 def _check(check: Check) -> Iterator[str]:

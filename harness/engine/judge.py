@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.checks.catalogue import NO_LEAKS
 from harness.checks.leaks import scan_logs
 from harness.checks.runner import run_checks
+from harness.checks.slos import Figures, judge_slos, slo_reasons
 from harness.core.errors import UsageError
 from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResult, Reason, RunResult
 from harness.core.stack import Promises, StackSpec, promises_as_data, promises_from_data
@@ -66,10 +67,10 @@ def _judge(
         unhealed=any(fault.gap == "not_healed" for fault in faults),
         evidence_lost=history.integrity.evidence_lost,
     )
-    reasons = reasons_of(
-        checks, faults, [*trouble, *_doubts(history.integrity)], cut_short=_cut_short(history.integrity)
-    )
-    return _result(facts, checks, faults, reasons, _counts(history))
+    slos = judge_slos(history, facts.slos)
+    others = [*trouble, *_doubts(history.integrity), *slo_reasons(slos)]
+    reasons = reasons_of(checks, faults, others, cut_short=_cut_short(history.integrity))
+    return _result(facts, checks, faults, reasons, _counts(history), tuple(slos))
 
 
 def _result(
@@ -78,6 +79,7 @@ def _result(
     faults: tuple[FaultResult, ...],
     reasons: tuple[Reason, ...],
     counts: Counts,
+    slos: tuple[Figures, ...] = (),
 ) -> RunResult:
     verdict = verdict_of(reasons, checks)
     return RunResult(
@@ -96,7 +98,7 @@ def _result(
         counts=counts,
         checks=checks,
         faults=faults,
-        slos=(),
+        slos=slos,
         promises=facts.promises,
         not_judged=_not_judged(promises_from_data(facts.promises)),
         replay=facts.replay,

@@ -99,6 +99,16 @@ tried as (
 )
 select said.*, tried.* exclude (op) from said join tried using (op);
 
+-- One row per operation: what its user wanted, under however many ids; `refused` for good by the service.
+create view operations as
+select
+    origin,
+    min(coalesce(intended_ns, started_ns)) as due_ns,
+    min(accepted_ns) as accepted_ns,
+    bool_and(outcome = 'fail' and given_up_ns is not null) as refused
+from sends
+group by origin;
+
 -- Every copy that a device got, before any de-duplication.
 create table deliveries as
 select
@@ -300,6 +310,19 @@ select
     seq
 from events
 where observer = 'provider' and event in ('push_sent', 'push_failed') and message_id is not null;
+
+-- Each acknowledged message and device of its audience: when it was due and first there, and whether the device was
+-- connected when it was accepted.
+create view addressed as
+select
+    a.op, a.device, a.accepted_ns, coalesce(s.intended_ns, s.started_ns) as due_ns, r.first_ns,
+    exists (
+        select 1 from connections as c where c.device = a.device and c.opened_ns <= a.accepted_ns and c.lost_ns > a.accepted_ns
+    ) as online
+from audience as a
+join sends as s on s.op = a.op
+left join receipts as r on r.message = a.client_message_id and r.device = a.device
+where a.accepted_ns is not null;
 
 -- The truth at the end: each reading, then each message once.
 create table readings as
