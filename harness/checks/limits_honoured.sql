@@ -30,7 +30,7 @@ from installed as i, run_times as t;
 create or replace temp view taken as
 select s.op, s.client_message_id, s.sender, a.started_ns, a.accepted_ns
 from sends as s
-join attempts as a on a.op = s.op and a.accepted_ns = s.accepted_ns
+join attempts as a on a.op = s.op and a.accepted_ns = s.accepted_ns and a.accepted_ns >= a.started_ns
 where not exists (
     select 1 from attempts as b where b.op = s.op and b.attempt <> a.attempt and b.outcome <> 'fail' and b.started_ns < a.started_ns
 );
@@ -49,23 +49,35 @@ select (select count(*) from refusals)
 -- violations
 -- More than the limit allows in some span, even if the service let a whole second's worth go at once and we are one off.
 -- Counted is only what was surely taken inside the span: begun after its start and answered before its end.
-with spans as (
-    select unnest([1.0, 2.0, 5.0]) as s
-),
-scopes as (
+with scopes as (
     select fault, from_ns, to_ns, per_user as rate, true as own from limits where per_user is not null
     union all
     select fault, from_ns, to_ns, overall, false from limits where overall is not null
 ),
+inside as (
+    select c.*, a.op, case when c.own then a.sender end as person, a.started_ns, a.accepted_ns
+    from scopes as c join taken as a on a.started_ns >= c.from_ns and (not c.own or a.sender is not null)
+),
+-- Only where enough was begun can enough have been taken: that is quick to count.
+begun as (
+    select
+        *,
+        unnest([1.0, 2.0, 5.0]) as s,
+        unnest([
+            count(*) over (partition by fault, own, person order by started_ns range between current row and 1000000000 following),
+            count(*) over (partition by fault, own, person order by started_ns range between current row and 2000000000 following),
+            count(*) over (partition by fault, own, person order by started_ns range between current row and 5000000000 following)
+        ]) as messages
+    from inside
+),
 counted as (
-    select c.fault, c.own, c.rate, x.s, a.op, case when c.own then a.sender end as person, a.started_ns, count(*) as messages
-    from scopes as c
-    cross join spans as x
-    join taken as a on a.started_ns >= c.from_ns
-    join taken as b
-      on (not c.own or b.sender = a.sender)
+    select a.fault, a.own, a.rate, a.s, a.op, a.person, a.started_ns, count(*) as messages
+    from begun as a
+    join inside as b
+      on b.fault = a.fault and b.own = a.own and b.person is not distinct from a.person
      and b.started_ns >= a.started_ns
-     and b.accepted_ns <= least(a.started_ns + cast(x.s * 1e9 as bigint), c.to_ns)
+     and b.accepted_ns <= least(a.started_ns + cast(a.s * 1e9 as bigint), a.to_ns)
+    where a.messages > a.rate * a.s + greatest(a.rate, 1) + 1
     group by all
 ),
 exceeded as (

@@ -48,7 +48,8 @@ select
     concat('message ', coalesce(min(message_id), message), ' was shown as delivered on ', device, ' at ', at_s(min(mono_ns)),
            case when claimed then ', by the client of its own accord' else '' end, ', but ',
            case when min(first_ns) is null then concat('no device of ', coalesce(person, 'anybody else'), ' ever got it.')
-                else concat('the first device of ', coalesce(person, 'anybody else'), ' got it at ', at_s(min(first_ns)), '.') end) as text,
+                else concat('the first device of ', coalesce(person, 'anybody else'), ' got it ',
+                            printf('%.1f ms', arg_min(first_ns - mono_ns, mono_ns) / 1e6), ' later.') end) as text,
     case when claimed then 'claimed' else 'false_delivery' end as kind
 from judged
 where first_ns is null or first_ns > mono_ns

@@ -90,7 +90,7 @@ def _surely_taken(facts: Facts) -> list[Taken]:
         for own in send.attempts:
             earlier = [one for one in send.attempts if one is not own and one.started_ns < own.started_ns]
             sure = own.accepted_ns == send.accepted_ns and all(one.outcome == "fail" for one in earlier)
-            if sure and own.accepted_ns is not None:
+            if sure and own.accepted_ns is not None and own.accepted_ns >= own.started_ns:
                 found.append(Taken(send, own.started_ns, own.accepted_ns))
     return found
 
