@@ -374,7 +374,7 @@ create table fault_windows as
 select
     fault,
     max(detail->>'kind') as kind,
-    max(coalesce(link, service, detail->>'target')) as target,
+    max(coalesce(link, service, provider, device, recipient, detail->>'target')) as target,
     min(mono_ns) filter (event = 'fault_commanded') as commanded_ns,
     min(mono_ns) filter (event = 'fault_installed') as installed_ns,
     max(mono_ns) filter (event = 'fault_healed') as healed_ns

@@ -24,6 +24,7 @@ MISSING = {
     "recipient_synced": "the device never got it, not even by syncing to the end",
     "client_send_started": "nobody sent it",
     "message_read": "nobody opened it",
+    "push_sent": "the device, which was away, was not notified of it in time",
 }
 """A step that should have been, in the words of its absence."""
 
@@ -32,6 +33,8 @@ def who(event: Event) -> str:
     """Return whose eyes saw it: a device where there is one, else the observer."""
     if event.observer == "oracle":
         return "archive"
+    if event.observer == "provider":
+        return event.provider or "push provider"
     return event.device or event.service or event.provider or event.observer
 
 
@@ -77,6 +80,25 @@ def _receipt(event: Event, _: Facts) -> str:
     return f"is told: {state} by {event.sender}" if event.sender else f"is told: {state}"
 
 
+def _pushed(event: Event, _: Facts) -> str:
+    return f"takes a push for {event.device}{_numbered(event)}"
+
+
+def _not_pushed(event: Event, _: Facts) -> str:
+    wait = f", asks for {event.retry_after_ms} ms" if event.retry_after_ms is not None else ""
+    answer = event.provider_answer or event.http_status or "no answer"
+    return f"does not take a push for {event.device}{_numbered(event)}: {answer}{wait}"
+
+
+def _limited(event: Event, _: Facts) -> str:
+    wait = f"; may come back in {event.retry_after_ms} ms" if event.retry_after_ms is not None else ""
+    return f"is told of a limit{wait}"
+
+
+def _numbered(event: Event) -> str:
+    return f" (request {event.attempt})" if event.attempt and event.attempt > 1 else ""
+
+
 def _in_archive(event: Event, _: Facts) -> str:
     place = f", place {event.conversation_seq}" if event.conversation_seq is not None else ""
     return f"the final reading for {event.recipient} has it as {event.message_id}{place}"
@@ -104,5 +126,9 @@ _WORDS: dict[str, Callable[[Event, Facts], str]] = {
     "delivery_receipt_received": _receipt,
     "read_receipt_received": _receipt,
     "message_read": lambda _event, _facts: "is opened by its user",
+    "push_sent": _pushed,
+    "push_failed": _not_pushed,
+    "push_displayed": lambda event, _: f"shows the push on {event.device}",
+    "rate_limited": _limited,
     "oracle_read": _in_archive,
 }

@@ -102,9 +102,12 @@ class HistoryBuilder:
         """A device leaves on purpose."""
         return self.add("person_offline", at_s, device=device)
 
-    def fault(self, fault: str, from_s: float, to_s: float | None, *, kind: str = "network.down") -> Self:
-        """A fault is in place for a time; without an end it is never healed."""
+    def fault(
+        self, fault: str, from_s: float, to_s: float | None, *, kind: str = "network.down", **target: Any
+    ) -> Self:
+        """A fault is in place for a time, by default on ``client->chat``; without an end it is never healed."""
         facts: dict[str, Any] = {"fault": fault, "link": "client->chat", "detail": {"kind": kind}, "observer": "engine"}
+        facts |= target
         self.add("fault_commanded", from_s, **facts).add("fault_installed", from_s, **facts)
         return self if to_s is None else self.add("fault_healed", to_s, **facts)
 

@@ -72,6 +72,27 @@ def test_a_message_that_arrived_has_its_whole_life(history: History) -> None:
     assert "MISSING" not in page
 
 
+def test_pushes_and_limits_are_told_in_words(tmp_path: Path) -> None:
+    """What the provider answered, by itself, and what it was asked a second time."""
+    builder = HistoryBuilder().online("alice/phone").push_token("bob/phone", 0.5)
+    builder.fault("slower", 1.0, 9.0, kind="push.reject", link=None, provider="push")
+    message = builder.send("m1", 2.0, answers=(None,))
+    builder.add("rate_limited", 2.01, device="alice/phone", op="c-m1", retry_after_ms=500)
+    builder.acknowledge(message, 2.6).push(message, "bob/phone", 2.7, "throttled", retry_after_ms=1000)
+    builder.push(message, "bob/phone", 3.8, attempt=2, provider="unipush")
+    with open_history([builder.write(tmp_path)]) as opened:
+        missing = Witness(text="late", client_message_id="c-m1", mono_ns=at_ns(5.0), missing_step="push_sent")
+        page = render(trace(opened, "c-m1"), missing=missing)
+    for words in (
+        "alice/phone         is told of a limit; may come back in 500 ms",
+        "push provider       does not take a push for bob/phone: throttled, asks for 1000 ms",
+        "unipush             takes a push for bob/phone (request 2)",
+        "fault slower: push.reject on push installed",
+        "MISSING: the device, which was away, was not notified of it in time",
+    ):
+        assert words in page
+
+
 def test_a_page_is_never_wider_than_the_screen(history: History) -> None:
     """120 columns, whatever the ids are like, and no colour codes."""
     page = render(trace(history, "c-m2"), missing=LOST)

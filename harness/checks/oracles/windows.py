@@ -31,7 +31,7 @@ def windows_of(events: Sequence[Event]) -> list[Window]:
 
 def _window(fault: str, events: Sequence[Event]) -> Window:
     kinds = [str(event.detail["kind"]) for event in events if event.detail and "kind" in event.detail]
-    targets = [target for event in events if (target := event.link or event.service or _told(event))]
+    targets = [target for event in events if (target := _target(event))]
     begun = _times(events, "fault_commanded") or _times(events, "fault_installed")
     return Window(
         fault=fault,
@@ -42,9 +42,16 @@ def _window(fault: str, events: Sequence[Event]) -> Window:
     )
 
 
-def _told(event: Event) -> str | None:
-    target = (event.detail or {}).get("target")
-    return None if target is None else str(target)
+def _target(event: Event) -> str | None:
+    named = (
+        event.link,
+        event.service,
+        event.provider,
+        event.device,
+        event.recipient,
+        (event.detail or {}).get("target"),
+    )
+    return next((str(name) for name in named if name is not None), None)
 
 
 def _times(events: Sequence[Event], name: str) -> list[int]:
