@@ -44,7 +44,7 @@ select
     device,
     min(mono_ns) as mono_ns,
     case when min(accepted_ns) is null then 'client_send_started' else 'server_accepted' end as last_step,
-    'recipient_online_delivered' as missing_step,
+    case when min(first_ns) is null then 'recipient_online_delivered' end as missing_step,
     concat('message ', coalesce(min(message_id), message), ' was shown as delivered on ', device, ' at ', at_s(min(mono_ns)),
            case when claimed then ', by the client of its own accord' else '' end, ', but ',
            case when min(first_ns) is null then concat('no device of ', coalesce(person, 'anybody else'), ' ever got it.')

@@ -41,9 +41,8 @@ create or replace temp view dead as
 select device, credential_ref, min(ended_ns) as ended_ns, arg_min(how, ended_ns) as how from ended group by device, credential_ref;
 
 -- exercised
--- Credentials that ended before their device tried to send again.
-select count(*) from dead as d
-where d.ended_ns < (select max(a.started_ns) from attempts as a where a.device = d.device);
+-- Messages that a device tried to send after one of its credentials had ended.
+select count(distinct a.op) from attempts as a join dead as d on d.device = a.device and d.ended_ns < a.started_ns;
 
 -- violations
 select

@@ -24,21 +24,19 @@ def token_validity(facts: Facts, _: Terms) -> Judged:
         key = (device, credential)
         if key not in dead or ended_ns < dead[key][0]:
             dead[key] = (ended_ns, how)
-    last: dict[str, int] = {}
-    keys = set()
+    tried, keys = 0, set[Key]()
     for send in facts.sends.values():
+        begun = [(attempt.device or "", attempt.started_ns) for attempt in send.attempts]
+        tried += any(one == device and end[0] < at_ns for device, at_ns in begun for (one, _), end in dead.items())
         broken = []
         for attempt in send.attempts:
-            device = attempt.device or ""
-            last[device] = max(last.get(device, 0), attempt.started_ns)
-            end = dead.get((device, attempt.credential_ref or ""))
+            end = dead.get((attempt.device or "", attempt.credential_ref or ""))
             if end and end[0] < attempt.started_ns and attempt.accepted_ns is not None:
                 broken.append((attempt.started_ns, end[1]))
         if broken:
             kind = min(broken)[1]
             keys.add((kind, send.client_message_id, send.message_id or "", send.started.device or ""))
-    used = sum(ended_ns < last.get(device, 0) for (device, _), (ended_ns, _) in dead.items())
-    return Judged(exercised=used, keys=frozenset(keys))
+    return Judged(exercised=tried, keys=frozenset(keys))
 
 
 def _ends(facts: Facts) -> Iterator[End]:

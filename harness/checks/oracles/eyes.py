@@ -18,7 +18,7 @@ def audience(facts: Facts, _: Terms) -> Judged:
         for send in facts.sends.values()
         if send.client_message_id == message and (kind := _intruder(facts, send, person))
     }
-    return Judged(exercised=sum(_outsider_listens(facts, send) for send in accepted), keys=frozenset(keys))
+    return Judged(exercised=sum(_outsiders_listening(facts, send) for send in accepted), keys=frozenset(keys))
 
 
 def _sightings(facts: Facts) -> Iterator[tuple[str | None, str | None, str | None, str, str | None]]:
@@ -44,9 +44,9 @@ def _intruder(facts: Facts, send: Send, person: str | None) -> str:
     return "not_member" if circle.members[person] == "never" else "blocked"
 
 
-def _outsider_listens(facts: Facts, send: Send) -> bool:
+def _outsiders_listening(facts: Facts, send: Send) -> int:
     moment = send.accepted_ns or 0
-    return any(
+    return sum(
         link.opened_ns <= moment < link.lost_ns and bool(_intruder(facts, send, person_of(link.device)))
         for link in facts.connections()
     )
