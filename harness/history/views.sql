@@ -31,7 +31,10 @@ select
     coalesce(op, client_message_id) as origin,
     coalesce(min(client_message_id) over same <> max(client_message_id) over same, false) as renamed,
     case when renamed then coalesce(client_message_id, op) else coalesce(op, client_message_id) end as name,
-    coalesce(attempt, 1) as number
+    coalesce(attempt, 1) as number,
+    -- By how much the client's clock is off: a message is dated when its user wrote it, not when it could leave.
+    case when event = 'client_send_started'
+         then client_time_ns - (wall_ns - mono_ns + coalesce(intended_ns, mono_ns)) end as clock_off_ns
 from witnessed
 where event in ('client_send_started', 'server_accepted', 'client_send_failed') and coalesce(op, client_message_id) is not null
 window same as (partition by coalesce(op, client_message_id));
@@ -74,6 +77,7 @@ with said as (
         arg_min(device, mono_ns) filter (event = 'client_send_started') as device,
         arg_min(body_digest, mono_ns) filter (event = 'client_send_started') as body_digest,
         arg_min(client_time_ns, mono_ns) filter (event = 'client_send_started') as client_time_ns,
+        arg_min(clock_off_ns, mono_ns) as clock_off_ns,
         arg_min(intended_ns, mono_ns) filter (event = 'client_send_started') as intended_ns,
         arg_min(message_id, mono_ns) filter (event = 'server_accepted') as message_id,
         arg_min(conversation_seq, mono_ns) filter (event = 'server_accepted') as conversation_seq,

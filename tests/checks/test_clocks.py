@@ -83,3 +83,13 @@ def test_only_the_promised_order_is_judged(verdict_on: Judge, promises: Promises
     own = Promises(order=order, retention_s=promises.retention_s)
     found = verdict_on("client_clock", builder, promises=own)
     assert (found.exercised, len(found.keys)) == (judged, judged)
+
+
+def test_a_message_that_had_to_wait_is_not_dated_wrongly(verdict_on: Judge) -> None:
+    """Written at 2, it could leave at 5 only: its time is right, and whoever puts it first does not go by clocks."""
+    builder = HistoryBuilder().online(*DEVICES)
+    quick = builder.send("m1", 3.0, device="bob/phone", to="alice", seq=2)
+    waited = replace(builder.send("m2", 2.0, seq=1, answers=()), answered_s=5.01)
+    builder.attempt(waited, 1, 5.0, "ok").archive(PEOPLE, [quick, waited])
+    assert verdict_on("client_clock", builder) == Judged(exercised=0)
+    assert kinds(verdict_on("order", builder)) == [("archive", "c-m2")]

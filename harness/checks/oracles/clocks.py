@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.checks.oracles.facts import Facts, Judged, Key, Terms
 from harness.checks.oracles.sends import Send
 
+WRONG_NS = 1_000_000_000
 TOLD = frozenset({"server_accepted", "recipient_online_delivered", "recipient_synced", "oracle_read"})
 
 
@@ -74,7 +75,9 @@ def client_clock(facts: Facts, terms: Terms) -> Judged:
 
 
 def _contradicts(terms: Terms, early: Send, late: Send) -> bool:
-    """Acknowledged before the other began, yet with a later time by its client."""
+    """Acknowledged before the other began, yet with a later time by its client; one of the clocks is wrong."""
+    if not any(abs(one.clock_off_ns or 0) > WRONG_NS for one in (early, late)):
+        return False
     same = early.started.conversation_id == late.started.conversation_id
     same = same and (terms.order != "sender" or early.started.device == late.started.device)
     before = early.accepted_ns is not None and early.accepted_ns < late.started_ns

@@ -68,7 +68,7 @@ def _inventions(facts: Facts, event: Event) -> Iterator[str]:
         if facts.client_id(event) or unmatched:
             yield "unsent"
         return
-    if event.sender and event.sender != send.started.sender:
+    if event.sender and send.started.sender and event.sender != send.started.sender:
         yield "wrong_sender"
     if send.started.body_digest and event.body_digest and event.body_digest not in {body for _, body in bodies}:
         yield "unknown_body"

@@ -43,6 +43,8 @@ class Send:
     accepted_ns: int | None = None
     message_id: str | None = None
     given_up_ns: int | None = None
+    clock_off_ns: int | None = None
+    """By how much the client's clock was off when its user wrote the message."""
 
     @property
     def outcome(self) -> Outcome:
@@ -91,12 +93,20 @@ def _send(op: str, origin: str, renamed: bool, events: Sequence[Event]) -> Send:
     client_id = min(event.client_message_id or op for event in events)
     send = Send(op, origin, renamed, client_id, _start(events), attempts)
     send.accepted_ns = min((one.accepted_ns for one in attempts if one.accepted_ns is not None), default=None)
+    send.clock_off_ns = next((off for event in begins(events) if (off := _clock_off(event)) is not None), None)
     for event in events:
         if event.event == "server_accepted" and event.message_id and send.message_id is None:
             send.message_id = event.message_id
         if event.event == "client_send_failed" and (event.detail or {}).get("final") is True:
             send.given_up_ns = event.mono_ns if send.given_up_ns is None else send.given_up_ns
     return send
+
+
+def _clock_off(event: Event) -> int | None:
+    if event.client_time_ns is None:
+        return None
+    written_ns = event.mono_ns if event.intended_ns is None else event.intended_ns
+    return event.client_time_ns - (event.wall_ns - event.mono_ns + written_ns)
 
 
 def _start(events: Sequence[Event]) -> Event:
