@@ -69,7 +69,7 @@ def page(lost_message: Path) -> str:
 
 
 def test_a_lost_message_is_told_and_drawn(page: str) -> None:
-    """Verdict, sentence, overview, the way of the message with the missing step, ladder, checks, facts and logs."""
+    """Verdict, sentence, overview, the way of the message with the missing step, ladder, checks, levels, facts and logs."""
     assert outline(page).ids == [
         "replay",
         "messages",
@@ -77,6 +77,7 @@ def test_a_lost_message_is_told_and_drawn(page: str) -> None:
         "check-acked_never_lost-1",
         "faults",
         "checks",
+        "slos",
         "facts",
     ]
     for words in (
@@ -128,7 +129,7 @@ def test_a_run_that_held_says_what_it_rests_on(run_folder: Callable[..., Path]) 
     builder.live(message, "bob/phone", 3.05).final_sync("alice/phone", "bob/phone").archive(["alice", "bob"], [message])
     page = write_report(run_folder(builder)).read_text()
     assert "Every promise held" in page
-    assert outline(page).ids == ["replay", "messages", "checks", "facts"]
+    assert outline(page).ids == ["replay", "messages", "checks", "slos", "facts"]
 
 
 def test_a_run_killed_before_it_recorded_anything_has_a_page(run_folder: Callable[..., Path]) -> None:
