@@ -69,7 +69,7 @@ def page(lost_message: Path) -> str:
 
 
 def test_a_lost_message_is_told_and_drawn(page: str) -> None:
-    """Verdict, sentence, overview, the way of the message with the missing step, ladder, checks, levels, facts and logs."""
+    """Verdict, overview, the way of the message with the missing step, ladder, checks, levels, facts and logs."""
     assert outline(page).ids == [
         "replay",
         "messages",
