@@ -1,6 +1,6 @@
 -- title: Retries wait, grow, spread, end and keep their name
 -- promise: always
--- needs: push_failed, client_send_failed
+-- needs: client_send_started
 -- subject: push worker, naive client
 -- severity: major
 
