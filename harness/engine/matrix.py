@@ -10,7 +10,7 @@ from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.engine.defects import titles
 from harness.engine.options import RunOptions
-from harness.engine.session import run_session
+from harness.engine.session import playable, run_session, stack_for
 from harness.engine.stream import Listener
 
 
@@ -50,6 +50,7 @@ async def run_matrix(
     plans: Sequence[ScenarioPlan], options: RunOptions, listener: Listener, *, full: bool, repeat: int
 ) -> list[Cell]:
     """Run each scenario against the healthy backend and its mutants (with ``full``: against all of them)."""
+    plans = [plan for plan in plans if playable(plan, stack_for(plan, options), listener)]
     found: dict[tuple[str, str | None], list[RunResult]] = {}
     for mutant, wanted in _rounds(plans, full=full):
         repeated = [plan for plan in wanted for _ in range(repeat)]

@@ -37,11 +37,11 @@ async def run_session(plans: Sequence[ScenarioPlan], options: RunOptions, listen
     Raises ``UsageError`` for a choice that does not exist and ``NothingSelected`` when nothing is left to run.
     """
     check_choices(options)
-    chosen = [(with_client_defect(plan, options.mutant), _stack_for(plan, options)) for plan in plans]
-    playable = [(plan, spec) for plan, spec in chosen if _playable(plan, spec, listener)]
-    if not playable:
+    chosen = [(with_client_defect(plan, options.mutant), stack_for(plan, options)) for plan in plans]
+    left = [(plan, spec) for plan, spec in chosen if playable(plan, spec, listener)]
+    if not left:
         raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
-    return await _Session(options, listener).run(playable)
+    return await _Session(options, listener).run(left)
 
 
 class _Session:
@@ -112,11 +112,13 @@ def _one_of(what: str, value: str, known: Sequence[str]) -> None:
         raise UsageError(f"there is no {what} {value!r}", hint=f"known: {', '.join(known)}")
 
 
-def _stack_for(plan: ScenarioPlan, options: RunOptions) -> StackSpec:
+def stack_for(plan: ScenarioPlan, options: RunOptions) -> StackSpec:
+    """Load the stack that a scenario runs against: its own, or the one that the user chose."""
     return load_stack(options.stack or plan.stack, parameters=options.parameters)
 
 
-def _playable(plan: ScenarioPlan, spec: StackSpec, listener: Listener) -> bool:
+def playable(plan: ScenarioPlan, spec: StackSpec, listener: Listener) -> bool:
+    """Tell whether this stack can play a scenario; one that it cannot is told to the listener."""
     reasons = unsupported(plan, spec)
     if reasons:
         listener(RunSkipped(plan, f"unsupported: {'; '.join(reasons)}"))
