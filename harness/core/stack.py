@@ -70,13 +70,31 @@ class EmbeddedService:
 
 
 @dataclass(frozen=True, slots=True)
+class DockerService:
+    """A service as containers of one image, ``image``, or the one that is built from the folder ``build``.
+
+    ``port`` is where it listens inside; ``run`` replaces the image's command; ``data`` is a folder inside that is
+    kept when a container is started again; ``${...}`` in ``run`` and ``env`` is filled in by the launcher.
+    """
+
+    port: int
+    image: str | None = None
+    build: str | None = None
+    replicas: int = 1
+    run: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    data: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """One named service of a stack."""
+    """One named service of a stack; what it has no form for is not started by that launcher."""
 
     name: str
     health: Health | None
     embedded: EmbeddedService | None
     clock: Literal["faketime", "none"] = "none"
+    docker: DockerService | None = None
 
 
 @dataclass(frozen=True, slots=True)

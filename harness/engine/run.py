@@ -25,8 +25,8 @@ from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyUnavailable
 from harness.stacks.api import Stack
-from harness.stacks.embedded import EmbeddedLauncher
 from harness.stacks.journal import Journal
+from harness.stacks.launchers import launcher
 from harness.stacks.watcher_client import Watcher
 from harness.swarm.control import SwarmClient
 
@@ -81,7 +81,7 @@ class Run:
         watcher = await undo.enter_async_context(Watcher.start(do.folder.journal, run=do.run))
         spawned = await spawn_swarm(watcher, do.folder)
         undo.push_async_callback(spawned.swarm.close)
-        launched = EmbeddedLauncher().launch(
+        launched = launcher(do.options.launcher).launch(
             do.spec,
             processes=watcher,
             run=do.run,

@@ -26,8 +26,8 @@ from harness.engine.run import Assignment, Run
 from harness.engine.stream import Listener, RunFinished, RunSkipped, RunStarted
 from harness.scenario.stackfile import load_stack
 from harness.stacks.capabilities import unavailable
+from harness.stacks.launchers import LAUNCHERS
 
-LAUNCHERS = ("embedded",)
 PROXIES = ("embedded",)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from harness.core.errors import UsageError
 from harness.core.places import stacks_folder
-from harness.core.stack import EmbeddedService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.core.stack import DockerService, EmbeddedService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
 from harness.drivers import registry
 from harness.providers.registry import kinds as provider_kinds
 from harness.scenario.diagnostics import BadFile, did_you_mean
@@ -19,7 +19,7 @@ from harness.scenario.matrix import PLACEHOLDER
 from harness.scenario.mistakes import Mistake, mistakes_of
 from harness.scenario.scene import unknown
 from harness.scenario.source import read_source
-from harness.scenario.stackmodel import LinkModel, PromisesModel, ServiceModel, StackModel
+from harness.scenario.stackmodel import DockerModel, EmbeddedModel, LinkModel, PromisesModel, ServiceModel, StackModel
 from harness.scenario.units import quoted
 
 SUFFIXES = (".yaml", ".yml")
@@ -108,21 +108,27 @@ def _check_link(model: StackModel, name: str, link: LinkModel) -> Iterator[Mista
 
 
 def _check_placeholders(model: StackModel, name: str, service: ServiceModel) -> Iterator[Mistake]:
-    if service.embedded is None:
-        return
     known = _placeholders(model)
-    texts: list[tuple[tuple[str | int, ...], str]] = [
-        *((("run", index), text) for index, text in enumerate(service.embedded.run)),
-        *((("env", key), text) for key, text in service.embedded.env.items()),
-    ]
-    for inner, text in texts:
-        path = ("services", name, "embedded", *inner)
+    for inner, text in _texts(service):
+        path = ("services", name, *inner)
         for word in PLACEHOLDER.findall(text):
             if word not in known and not (word.startswith("env.") and len(word) > len("env.")):
                 suggestion = did_you_mean(word, known)
                 yield Mistake(path, "placeholder", f"nothing is called {quoted('${' + word + '}')}", suggestion)
         if "${" in PLACEHOLDER.sub("", text):
             yield Mistake(path, "placeholder", "'${' is never closed by '}'")
+
+
+def _texts(service: ServiceModel) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Everything that a launcher fills in, each with its place below the service."""
+    forms: list[tuple[str, EmbeddedModel | DockerModel | None]] = [
+        ("embedded", service.embedded),
+        ("docker", service.docker),
+    ]
+    for form, program in forms:
+        if program is not None:
+            yield from (((form, "run", index), text) for index, text in enumerate(program.run))
+            yield from (((form, "env", key), text) for key, text in program.env.items())
 
 
 def _placeholders(model: StackModel) -> list[str]:
@@ -165,7 +171,21 @@ def _promises(model: PromisesModel) -> Promises:
 def _service(name: str, model: ServiceModel) -> ServiceSpec:
     health = Health(model.health.http, model.health.through, model.health.within) if model.health else None
     embedded = EmbeddedService(tuple(model.embedded.run), dict(model.embedded.env)) if model.embedded else None
-    return ServiceSpec(name, health, embedded, model.clock)
+    return ServiceSpec(name, health, embedded, model.clock, _docker(model.docker))
+
+
+def _docker(model: DockerModel | None) -> DockerService | None:
+    if model is None:
+        return None
+    return DockerService(
+        port=model.port,
+        image=model.image,
+        build=model.build,
+        replicas=model.replicas,
+        run=tuple(model.run),
+        env=dict(model.env),
+        data=model.data,
+    )
 
 
 def _link(name: str, model: LinkModel) -> LinkSpec:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from harness.scenario.fields import Duration, Name, Section, Window
 from harness.scenario.units import quoted
@@ -63,13 +63,31 @@ class EmbeddedModel(Section):
     env: dict[str, str] = Field(default={})
 
 
+class DockerModel(Section):
+    """A service as containers of one image."""
+
+    image: str | None = Field(default=None, description="an image by name and tag")
+    build: str | None = Field(default=None, description="a folder with a Dockerfile, beside the stack file or shipped")
+    port: int = Field(ge=1, le=65535, description="where the service listens inside its container")
+    replicas: int = Field(default=1, ge=1, le=16)
+    run: list[str] = Field(default=[], description="replaces the image's command; no shell is involved")
+    env: dict[str, str] = Field(default={})
+    data: UrlPath | None = Field(default=None, description="a folder inside that outlives a restart")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.image is None) == (self.build is None):
+            raise ValueError("give either 'image' or 'build'")
+        return self
+
+
 class ServiceModel(Section):
     """One service: what is not there for a launcher is not started by it."""
 
     health: HealthModel | None = None
     clock: Literal["faketime", "none"] = Field(default="none", description="how a fault may move the service's clock")
     embedded: EmbeddedModel | None = None
-    docker: dict[str, Any] | None = Field(default=None, description="read by the docker launcher only")
+    docker: DockerModel | None = None
 
 
 class LinkModel(Section):

@@ -18,7 +18,7 @@ from harness.engine.session import check_choices
 from harness.proxy.adapter import ToxiproxyServer, connect
 from harness.scenario.stackfile import load_stack
 from harness.stacks.api import Stack
-from harness.stacks.embedded import EmbeddedLauncher
+from harness.stacks.launchers import launcher
 from harness.stacks.watcher_client import Watcher
 
 DEFAULT_STACK = "reference"
@@ -57,7 +57,7 @@ async def running(options: RunOptions) -> AsyncIterator[Host]:
     folder = RunFolder.create(options.out, run)
     key = secrets.token_hex(32)
     async with Watcher.start(folder.journal, run=run) as watcher:
-        launched = EmbeddedLauncher().launch(
+        launched = launcher(options.launcher).launch(
             spec,
             processes=watcher,
             run=run,
