@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from harness.core.errors import NothingSelected
 from harness.core.plan import ScenarioPlan
 from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.engine.defects import titles
 from harness.engine.options import RunOptions
-from harness.engine.session import playable, run_session, stack_for
+from harness.engine.session import check_choices, job_for, playable, run_jobs, stack_for
 from harness.engine.stream import Listener
 
 
@@ -49,14 +50,21 @@ def failing(result: RunResult) -> frozenset[str]:
 async def run_matrix(
     plans: Sequence[ScenarioPlan], options: RunOptions, listener: Listener, *, full: bool, repeat: int
 ) -> list[Cell]:
-    """Run each scenario against the healthy backend and its mutants (with ``full``: against all of them)."""
+    """Run each scenario against the healthy backend and its mutants (with ``full``: against all of them).
+
+    Raises ``UsageError`` for a choice that does not exist and ``NothingSelected`` when nothing is left to run.
+    """
+    check_choices(options)
+    options = replace(options, fail_fast=False)
     plans = [plan for plan in plans if playable(plan, stack_for(plan, options), listener)]
+    if not plans:
+        raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
+    wanted = [(plan, mutant) for mutant, chosen in _columns(plans, full=full) for plan in chosen for _ in range(repeat)]
+    jobs = [job_for(plan, replace(options, mutant=mutant)) for plan, mutant in wanted]
+    results = await run_jobs(jobs, listener, at_once=options.jobs)
     found: dict[tuple[str, str | None], list[RunResult]] = {}
-    for mutant, wanted in _rounds(plans, full=full):
-        repeated = [plan for plan in wanted for _ in range(repeat)]
-        results = await run_session(repeated, replace(options, mutant=mutant, fail_fast=False), listener)
-        for plan, result in zip(repeated, results, strict=True):
-            found.setdefault((plan.id, mutant), []).append(result)
+    for (plan, mutant), result in zip(wanted, results, strict=True):
+        found.setdefault((plan.id, mutant), []).append(result)
     expected = {plan.id: plan.catches for plan in plans}
     return [
         Cell(scenario, mutant, expected[scenario].get(mutant or ""), tuple(results))
@@ -70,7 +78,7 @@ def never_caught(cells: Sequence[Cell]) -> list[str]:
     return [name for name in titles() if name not in proven]
 
 
-def _rounds(plans: Sequence[ScenarioPlan], *, full: bool) -> Iterator[tuple[str | None, list[ScenarioPlan]]]:
+def _columns(plans: Sequence[ScenarioPlan], *, full: bool) -> Iterator[tuple[str | None, list[ScenarioPlan]]]:
     yield None, list(plans)
     for mutant in titles():
         wanted = [plan for plan in plans if full or mutant in plan.catches]

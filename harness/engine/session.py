@@ -9,6 +9,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from harness import __version__
 from harness.core.digests import canary
@@ -31,59 +32,81 @@ from harness.stacks.launchers import LAUNCHERS
 PROXIES = ("embedded",)
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One scenario to play against one stack, and the choices that hold for it."""
+
+    plan: ScenarioPlan
+    spec: StackSpec
+    options: RunOptions
+
+
 async def run_session(plans: Sequence[ScenarioPlan], options: RunOptions, listener: Listener) -> list[RunResult]:
     """Run every scenario that the stack can play and return the results in the order of the plans.
 
     Raises ``UsageError`` for a choice that does not exist and ``NothingSelected`` when nothing is left to run.
     """
     check_choices(options)
-    chosen = [(with_client_defect(plan, options.mutant), stack_for(plan, options)) for plan in plans]
-    left = [(plan, spec) for plan, spec in chosen if playable(plan, spec, listener)]
+    jobs = [job_for(plan, options) for plan in plans]
+    left = [job for job in jobs if playable(job.plan, job.spec, listener)]
     if not left:
         raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
-    return await _Session(options, listener).run(left)
+    return await run_jobs(left, listener, at_once=options.jobs)
+
+
+def job_for(plan: ScenarioPlan, options: RunOptions) -> Job:
+    """Make a scenario ready to be played; a mutant that is a client's becomes part of the plan."""
+    return Job(with_client_defect(plan, options.mutant), stack_for(plan, options), options)
+
+
+async def run_jobs(jobs: Sequence[Job], listener: Listener, *, at_once: int) -> list[RunResult]:
+    """Play all jobs, so many side by side, and return the results in their order; a job given up leaves none."""
+    session = _Session(listener, at_once)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(session.play(job)) for job in jobs]
+    return [result for task in tasks if (result := task.result()) is not None]
 
 
 class _Session:
-    def __init__(self, options: RunOptions, listener: Listener) -> None:
-        self._options = options
+    def __init__(self, listener: Listener, at_once: int) -> None:
         self._listener = listener
-        self._slots = asyncio.Semaphore(options.jobs)
+        self._slots = asyncio.Semaphore(at_once)
         self._stopped = False
 
-    async def run(self, chosen: Sequence[tuple[ScenarioPlan, StackSpec]]) -> list[RunResult]:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._scenario(plan, spec)) for plan, spec in chosen]
-        return [result for task in tasks if (result := task.result()) is not None]
-
-    async def _scenario(self, plan: ScenarioPlan, spec: StackSpec) -> RunResult | None:
+    async def play(self, job: Job) -> RunResult | None:
         async with self._slots:
             if self._stopped:
-                self._listener(RunSkipped(plan, "an earlier scenario failed (--fail-fast)"))
+                self._listener(RunSkipped(job.plan, "an earlier scenario failed (--fail-fast)"))
                 return None
-            for attempt in range(1, self._options.reruns + 2):
-                result, last = await self._attempt(plan, spec, attempt)
+            for attempt in range(1, job.options.reruns + 2):
+                result, last = await self._attempt(_again(job, attempt), attempt)
                 if last:
                     break
-        if self._options.fail_fast and result.verdict is Verdict.FAIL:
+        if job.options.fail_fast and result.verdict is Verdict.FAIL:
             self._stopped = True
         return result
 
-    async def _attempt(self, plan: ScenarioPlan, spec: StackSpec, attempt: int) -> tuple[RunResult, bool]:
+    async def _attempt(self, job: Job, attempt: int) -> tuple[RunResult, bool]:
+        plan, spec, options = job.plan, job.spec, job.options
         began = time.monotonic()
-        run = new_run_id(plan.name, self._options.worker)
-        folder = RunFolder.create(self._options.out, run)
+        run = new_run_id(plan.name, options.worker)
+        folder = RunFolder.create(options.out, run)
         key = secrets.token_hex(32)
-        folder.write_facts(_facts(run, plan, spec, self._options, attempt=attempt, key=key), plan.text)
-        self._listener(RunStarted(run, plan, self._options.seed, folder.path, attempt, self._options.mutant))
-        assignment = Assignment(run, plan, spec, folder, self._options, attempt, key)
+        folder.write_facts(_facts(run, plan, spec, options, attempt=attempt, key=key), plan.text)
+        self._listener(RunStarted(run, plan, options.seed, folder.path, attempt, options.mutant))
+        assignment = Assignment(run, plan, spec, folder, options, attempt, key)
         trouble = await Run(assignment, self._listener).play()
         result = await asyncio.to_thread(judge_folder, folder.path, trouble)
         folder.write_results(result)
-        last = result.verdict is not Verdict.INCONCLUSIVE or attempt > self._options.reruns
+        last = result.verdict is not Verdict.INCONCLUSIVE or attempt > options.reruns
         elapsed = time.monotonic() - began
         self._listener(RunFinished(run, plan, result, folder.path, elapsed, rerun=not last))
         return result, last
+
+
+def _again(job: Job, attempt: int) -> Job:
+    """Each repetition has the next seed: a timetable that left a fault without traffic would do so again."""
+    return replace(job, options=replace(job.options, seed=job.options.seed + attempt - 1))
 
 
 def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:

@@ -23,8 +23,8 @@ services:
   chat:
     health: {http: /healthz, through: "client->chat", within: 10s}
     embedded: {run: ["${python}", -m, chat], env: {FLAVOUR: "${parameters.flavour}", PEER: "${link.chat->db}"}}
-    docker: {build: docker/chat, replicas: 2}
-  db: {docker: {build: docker/postgres}}
+    docker: {build: docker/chat, replicas: 2, port: 8080}
+  db: {docker: {build: docker/postgres, port: 5432}}
 links:
   "client->chat": {per_person: named_in_faults}
   "client->auth": {to: chat}
