@@ -199,9 +199,12 @@ class Launcher(Protocol):
         clocks: frozenset[str] = frozenset(),
         keep: bool = False,
         seed: int = 0,
+        proxy: str | None = None,
     ) -> AbstractAsyncContextManager[Stack]:
         """Start services and proxies, logs under ``folder/logs``; ``seed`` decides the chances of toxics.
 
+        ``proxy`` is the server that the links run through, by the names of ``harness.stacks.proxy_choice`` (never
+        ``auto``), or None for the launcher's own choice.
         Raises ``EnvironmentFault`` with the last log lines of the service that failed.
         """
         ...

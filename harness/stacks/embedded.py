@@ -48,6 +48,7 @@ class EmbeddedLauncher:
         clocks: frozenset[str] = frozenset(),
         keep: bool = False,
         seed: int = 0,
+        proxy: str | None = None,
     ) -> AsyncIterator[Stack]:
         """Start proxies and services and wait until they are healthy; at the end ask the services to stop.
 
