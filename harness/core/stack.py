@@ -87,6 +87,41 @@ class DockerService:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalService:
+    """A service that runs already: ``address`` is where the harness reaches it, ``upstream`` where the proxy does."""
+
+    address: str
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalLink:
+    """The way of a link through the given proxy server: a proxy that is there, or a new one on ``listen``."""
+
+    proxy: str | None = None
+    listen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalSystem:
+    """A system that runs already: the proxy server in front of it (None: one of the run's own), and who may be met."""
+
+    toxiproxy: str | None = None
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRules:
+    """When a run against a system that outlives it is given up and everything is taken back; None: never for that."""
+
+    after_s: float | None = 900.0
+    unhealthy_for_s: float | None = 30.0
+    proxy_silent_for_s: float | None = 5.0
+    baseline_errors: float | None = 0.05
+    baseline_latency_s: float | None = 2.0
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """One named service of a stack; what it has no form for is not started by that launcher."""
 
@@ -95,6 +130,7 @@ class ServiceSpec:
     embedded: EmbeddedService | None
     clock: Literal["faketime", "none"] = "none"
     docker: DockerService | None = None
+    external: ExternalService | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +142,7 @@ class LinkSpec:
     service: str
     per_person: bool = False
     launchers: tuple[str, ...] | None = None
+    external: ExternalLink = ExternalLink()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +162,8 @@ class StackSpec:
     """Kinds of the local provider simulators by the name under which links lead to them (``chat->push``)."""
     control: Literal["direct"] | None = None
     """How limits, tokens and the like are set: at the services' own control port, or not at all."""
+    external: ExternalSystem = ExternalSystem()
+    abort: AbortRules = AbortRules()
 
 
 def base_link(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
@@ -55,6 +56,18 @@ def _duration_or_forever(value: object) -> float:
         raise ValueError(f"{error}, or forever") from None
 
 
+def _or_never(parse: Callable[[object], float]) -> Callable[[object], float | None]:
+    def read(value: object) -> float | None:
+        if value == "never":
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or never") from None
+
+    return read
+
+
 def _text(pattern: str, *examples: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
 
@@ -68,6 +81,16 @@ Window = Annotated[
     float,
     BeforeValidator(_duration_or_forever),
     WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": DURATION_PATTERN}]}),
+]
+DurationOrNever = Annotated[
+    float | None,
+    PlainValidator(_or_never(_longer_than_nothing)),
+    WithJsonSchema({"anyOf": [{"const": "never"}, {"type": "string", "pattern": DURATION_PATTERN}]}),
+]
+ShareOrNever = Annotated[
+    float | None,
+    PlainValidator(_or_never(parse_percent)),
+    WithJsonSchema({"anyOf": [{"const": "never"}, {"type": "string", "pattern": PERCENT_PATTERN}]}),
 ]
 AxisValue = Annotated[
     str | int | float | bool,

@@ -11,7 +11,19 @@ from pydantic import ValidationError
 
 from harness.core.errors import UsageError
 from harness.core.places import stacks_folder
-from harness.core.stack import DockerService, EmbeddedService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.core.stack import (
+    AbortRules,
+    DockerService,
+    EmbeddedService,
+    ExternalLink,
+    ExternalService,
+    ExternalSystem,
+    Health,
+    LinkSpec,
+    Promises,
+    ServiceSpec,
+    StackSpec,
+)
 from harness.drivers import registry
 from harness.providers.registry import kinds as provider_kinds
 from harness.scenario.diagnostics import BadFile, did_you_mean
@@ -19,7 +31,17 @@ from harness.scenario.matrix import PLACEHOLDER
 from harness.scenario.mistakes import Mistake, mistakes_of
 from harness.scenario.scene import unknown
 from harness.scenario.source import read_source
-from harness.scenario.stackmodel import DockerModel, EmbeddedModel, LinkModel, PromisesModel, ServiceModel, StackModel
+from harness.scenario.stackmodel import (
+    AbortModel,
+    DockerModel,
+    EmbeddedModel,
+    ExternalLinkModel,
+    ExternalServiceModel,
+    LinkModel,
+    PromisesModel,
+    ServiceModel,
+    StackModel,
+)
 from harness.scenario.units import quoted
 
 SUFFIXES = (".yaml", ".yml")
@@ -129,6 +151,9 @@ def _texts(service: ServiceModel) -> Iterator[tuple[tuple[str | int, ...], str]]
         if program is not None:
             yield from (((form, "run", index), text) for index, text in enumerate(program.run))
             yield from (((form, "env", key), text) for key, text in program.env.items())
+    if service.external is not None:
+        yield ("external", "address"), service.external.address
+        yield ("external", "upstream"), service.external.upstream or ""
 
 
 def _placeholders(model: StackModel) -> list[str]:
@@ -153,6 +178,18 @@ def _spec(model: StackModel, path: Path, parameters: Mapping[str, str]) -> Stack
         links={name: _link(name, link) for name, link in model.links.items()},
         providers={name: provider.kind for name, provider in model.providers.items()},
         control=model.control,
+        external=ExternalSystem(model.external.toxiproxy, tuple(model.external.allow)),
+        abort=_abort(model.abort),
+    )
+
+
+def _abort(model: AbortModel) -> AbortRules:
+    return AbortRules(
+        after_s=model.after,
+        unhealthy_for_s=model.unhealthy_for,
+        proxy_silent_for_s=model.proxy_silent_for,
+        baseline_errors=model.baseline_errors,
+        baseline_latency_s=model.baseline_latency,
     )
 
 
@@ -171,7 +208,11 @@ def _promises(model: PromisesModel) -> Promises:
 def _service(name: str, model: ServiceModel) -> ServiceSpec:
     health = Health(model.health.http, model.health.through, model.health.within) if model.health else None
     embedded = EmbeddedService(tuple(model.embedded.run), dict(model.embedded.env)) if model.embedded else None
-    return ServiceSpec(name, health, embedded, model.clock, _docker(model.docker))
+    return ServiceSpec(name, health, embedded, model.clock, _docker(model.docker), _external(model.external))
+
+
+def _external(model: ExternalServiceModel | None) -> ExternalService | None:
+    return None if model is None else ExternalService(model.address, model.upstream or model.address)
 
 
 def _docker(model: DockerModel | None) -> DockerService | None:
@@ -191,4 +232,15 @@ def _docker(model: DockerModel | None) -> DockerService | None:
 def _link(name: str, model: LinkModel) -> LinkSpec:
     source, _, service = name.partition("->")
     launchers = None if model.launchers is None else tuple(model.launchers)
-    return LinkSpec(name, source, model.to or service, per_person=model.per_person is not None, launchers=launchers)
+    return LinkSpec(
+        name,
+        source,
+        model.to or service,
+        per_person=model.per_person is not None,
+        launchers=launchers,
+        external=_external_link(model.external),
+    )
+
+
+def _external_link(model: ExternalLinkModel | None) -> ExternalLink:
+    return ExternalLink() if model is None else ExternalLink(model.proxy, model.listen)

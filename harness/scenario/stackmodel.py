@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from harness.scenario.fields import Duration, Name, Section, Window
+from harness.scenario.fields import Duration, DurationOrNever, Name, Section, ShareOrNever, Window
 from harness.scenario.units import quoted
 
 
@@ -23,6 +23,17 @@ def _url_path(path: str) -> str:
     return path
 
 
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+", text):
+        raise ValueError(f"{quoted(text)} is no host: a name or an address, without a port, written out in this file")
+    return text
+
+
+def _default(text: str, description: str) -> Any:
+    return Field(default=text, validate_default=True, description=description)
+
+
+Host = Annotated[str, AfterValidator(_host)]
 LinkName = Annotated[str, AfterValidator(_link_name)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 
@@ -81,6 +92,13 @@ class DockerModel(Section):
         return self
 
 
+class ExternalServiceModel(Section):
+    """A service that runs already."""
+
+    address: str = Field(description="HOST:PORT at which the harness reaches it")
+    upstream: str | None = Field(default=None, description="HOST:PORT at which the proxy server does, where it differs")
+
+
 class ServiceModel(Section):
     """One service: what is not there for a launcher is not started by it."""
 
@@ -88,6 +106,20 @@ class ServiceModel(Section):
     clock: Literal["faketime", "none"] = Field(default="none", description="how a fault may move the service's clock")
     embedded: EmbeddedModel | None = None
     docker: DockerModel | None = None
+    external: ExternalServiceModel | None = None
+
+
+class ExternalLinkModel(Section):
+    """How a link of a system that runs already goes through the proxy server."""
+
+    proxy: str | None = Field(default=None, description="a proxy that is there already, by its name")
+    listen: str | None = Field(default=None, description="HOST:PORT for a new proxy; port 0 takes a free one")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.proxy is None) == (self.listen is None):
+            raise ValueError("give either 'proxy' or 'listen'")
+        return self
 
 
 class LinkModel(Section):
@@ -98,6 +130,26 @@ class LinkModel(Section):
         default=None, description="people and devices that a fault names get an edge of their own"
     )
     launchers: Annotated[list[str], Field(min_length=1)] | None = None
+    external: ExternalLinkModel | None = None
+
+
+class ExternalModel(Section):
+    """A system that runs already."""
+
+    toxiproxy: str | None = Field(
+        default=None, description="address of the proxy server in front of it; a local one is started if absent"
+    )
+    allow: list[Host] = Field(default=[], description="hosts that may be met; this machine's loopback always may")
+
+
+class AbortModel(Section):
+    """When a run against a system that outlives it is given up, with everything taken back; 'never' switches off."""
+
+    after: DurationOrNever = _default("15m", "time limit of a run")
+    unhealthy_for: DurationOrNever = _default("30s", "the health request, asked directly, fails all that time")
+    proxy_silent_for: DurationOrNever = _default("5s", "the proxy server does not answer")
+    baseline_errors: ShareOrNever = _default("5%", "more attempts to send than this fail before any fault")
+    baseline_latency: DurationOrNever = _default("2s", "p95 from a send to its acknowledgement before any fault")
 
 
 class ProviderModel(Section):
@@ -127,3 +179,5 @@ class StackModel(Section):
     control: Literal["direct"] | None = Field(
         default=None, description="limits, tokens and the like are set at the services' own port, past every link"
     )
+    external: ExternalModel = Field(default_factory=ExternalModel)
+    abort: AbortModel = Field(default_factory=AbortModel)
