@@ -26,7 +26,6 @@ from harness.proxy.http_wire import Request, Response
 EXIT_WRONG_SETTINGS = 2
 EXIT_CANNOT_SERVE = 3
 BEAT_S = 1.0
-HOST = "127.0.0.1"
 
 
 class Simulator(Protocol):
@@ -68,7 +67,7 @@ async def _serve(settings: Settings, make: Make) -> None:
         control = ControlPort(settings.control_token, simulator.rules, simulator.received)
         async with AsyncExitStack() as ports:
             for port, handler in ((settings.port, simulator.answer), (settings.control_port, control.answer)):
-                server = await serve(HOST, port, _guarded(handler, over))
+                server = await serve(settings.host, port, _guarded(handler, over))
                 ports.callback(server.close)  # conversations end with the process
             await _live(recorder, over)
         simulator.finish()

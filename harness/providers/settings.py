@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MAX_PORT = 65535
+LOOPBACK = "127.0.0.1"
 
 
 class WrongSettings(Exception):
@@ -16,8 +17,8 @@ class WrongSettings(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``PORT`` and ``CONTROL_PORT`` on 127.0.0.1, ``CONTROL_TOKEN``, ``PROVIDER`` (its name in the stack), ``RUN``,
-    ``EVENTS`` (the run's folder of events), ``KEY`` (the run's key, in hex) and ``SEED``.
+    """``PORT`` and ``CONTROL_PORT`` on ``HOST`` (127.0.0.1), ``CONTROL_TOKEN``, ``PROVIDER`` (its name in the stack),
+    ``RUN``, ``EVENTS`` (the run's folder of events), ``KEY`` (the run's key, in hex) and ``SEED``.
     """  # noqa: D205 - the variables are the summary
 
     port: int
@@ -28,6 +29,7 @@ class Settings:
     events: Path
     key: bytes = field(repr=False)
     seed: int
+    host: str = LOOPBACK
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Settings:
@@ -41,6 +43,7 @@ class Settings:
             events=Path(_text(env, "EVENTS")),
             key=_key(env),
             seed=_number(env, "SEED"),
+            host=env.get("HOST") or LOOPBACK,
         )
 
 
@@ -55,6 +58,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "EVENTS": str(settings.events),
         "KEY": settings.key.hex(),
         "SEED": str(settings.seed),
+        "HOST": settings.host,
     }
 
 
