@@ -101,13 +101,14 @@ class Act:
         """Undo and read back; a heal that does not take after a few tries leaves the fault outstanding."""
         # Counted before the undo: what the undo itself closes is no effect of the fault.
         felt = _gained(self._before, await self._counters())
+        undoing_ns = time.monotonic_ns()
         for _ in range(HEAL_TRIES):
             evidence = await self._try_heal()
             if evidence is not None:
                 self._stage.journal.undone(self.plan.id)
                 self.outstanding = False
                 unproxied = self._stage.bypass.seen(self.plan.target)
-                self._say("fault_healed", {**evidence, **felt, "unproxied": unproxied})
+                self._say("fault_healed", {**evidence, **felt, "undoing_ns": undoing_ns, "unproxied": unproxied})
                 return
             await asyncio.sleep(HEAL_PAUSE_S)
         self._show("installed", gap="not_healed")

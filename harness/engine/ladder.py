@@ -15,6 +15,7 @@ from harness.core.plan import FaultPlan
 from harness.core.results import CheckResult, FaultResult
 from harness.core.stack import covers
 from harness.core.verdicts import Verdict
+from harness.engine.slowness import slowed
 from harness.faults.registry import kinds
 from harness.faults.toxic import number
 from harness.history.ingest import History
@@ -23,7 +24,7 @@ RECOVERED = "recovered"
 RESUME_NS = 1_000_000_000
 """A credential is replaced in milliseconds; that it worked shows in what the person sends within this time after."""
 
-DEVICES_SQL = "SELECT DISTINCT device, link FROM events WHERE device IS NOT NULL AND link IS NOT NULL"
+TRAFFIC_SQL = "SELECT DISTINCT device, link FROM events WHERE device IS NOT NULL AND link IS NOT NULL"
 
 LADDER_SQL = """
 SELECT fault, event, mono_ns, CAST(detail AS VARCHAR) AS detail FROM events
@@ -33,6 +34,7 @@ WHERE fault IS NOT NULL AND event LIKE 'fault_%' ORDER BY mono_ns
 HURT_SQL = """
 SELECT count(*) FROM events
 WHERE list_contains($felt_by, event) AND mono_ns BETWEEN $began AND $ended AND list_contains($devices, device)
+  AND (link IS NULL OR list_contains($links, link))
 """
 
 MISDATED_SQL = """
@@ -96,7 +98,9 @@ class _Climb:
         self._rungs = rungs
         grace_ns = RESUME_NS if self._kind.targets == "person" else 0
         self._window = {"began": rungs.began_ns, "ended": (rungs.healed_ns or end_ns) + grace_ns}
-        self._devices = _devices_on(history, plan)
+        found = _traffic_on(history, plan)
+        self._devices = sorted({device for device, _ in found})
+        self._links = sorted({link for _, link in found})
 
     def result(self, recovered: Verdict | None) -> FaultResult:
         exposed = 0 if self._rungs.commanded is None else self._exposed()
@@ -137,8 +141,26 @@ class _Climb:
         if self._kind.stamps is not None:
             return self._misdated()
         counted = any((self._rungs.healed or {}).get(name, 0) for name in self._kind.felt_counts)
-        felt_by = list(self._kind.felt_by)
-        return counted or self._count(HURT_SQL, **self._window, devices=self._devices, felt_by=felt_by) > 0
+        return counted or self._hurt() or self._slowed()
+
+    def _hurt(self) -> bool:
+        """Whether something broke for the people whose traffic the fault was in the way of."""
+        traffic = {"devices": self._devices, "links": self._links}
+        return self._count(HURT_SQL, **self._felt_window, **traffic, felt_by=list(self._kind.felt_by)) > 0
+
+    def _slowed(self) -> bool:
+        if self._kind.targets != "link":
+            return False
+        traffic = {"devices": self._devices, "links": self._links}
+        return slowed(self._history, self._plan, self._felt_window, traffic)
+
+    @property
+    def _felt_window(self) -> dict[str, int]:
+        """The window up to the undo of a fault on a link: what the undo itself breaks is no effect of the fault."""
+        undoing_ns = (self._rungs.healed or {}).get("undoing_ns")
+        if self._kind.targets != "link" or undoing_ns is None:
+            return self._window
+        return {**self._window, "ended": int(undoing_ns)}
 
     def _misdated(self) -> bool:
         """Whether anything in the window carries a time that is wrong by the offset: the clock was looked at."""
@@ -157,19 +179,17 @@ class _Climb:
         return int(row[0]) if row else 0
 
 
-def _devices_on(history: History, plan: FaultPlan) -> list[str]:
-    """Devices whose traffic passes the target; every device for a fault behind the service that they talk to."""
-    found = history.rows(DEVICES_SQL)
+def _traffic_on(history: History, plan: FaultPlan) -> list[tuple[str, str]]:
+    """Devices, each with the links that pass the target; every one for a fault behind the service they talk to."""
+    found = history.rows(TRAFFIC_SQL)
     match kinds()[plan.kind].targets:
         case "link" if plan.target.startswith("client"):
-            chosen = {device for device, link in found if covers(plan.target, link)}
+            return [(device, link) for device, link in found if covers(plan.target, link)]
         case "person":
-            chosen = {device for device, _ in found if device.partition("/")[0] == plan.target}
+            return [(device, link) for device, link in found if device.partition("/")[0] == plan.target]
         case "device":
-            chosen = {plan.target}
-        case _:
-            chosen = {device for device, _ in found}
-    return sorted(chosen)
+            return [(device, link) for device, link in found if device == plan.target]
+    return [(device, link) for device, link in found]
 
 
 def _rungs(history: History) -> dict[str, Rungs]:

@@ -124,6 +124,11 @@ class FaultKind:
     """Events of the target's people that show the disturbance, besides what the fault itself counted."""
     felt_counts: tuple[str, ...] = ("cut", "refused", "held_bytes", "delayed_bytes")
     """Numbers in the evidence of healing that show the disturbance when they are not 0."""
+    slows: Callable[[FaultPlan], float] | None = None
+    """By how many seconds at least every exchange over a link takes longer, ``math.inf`` where none is answered: how it
+    is felt behind a proxy that counts nothing. None for a kind that breaks connections, which is felt in itself."""
+    caveat: str = ""
+    """What the real Toxiproxy does differently with this kind, for the user to know."""
     stamps: Literal["client_time_ns", "server_time_ns"] | None = None
     """For a clock: the time of events that goes wrong with it, which is how it is felt."""
     needs: tuple[str, ...] = ()

@@ -6,6 +6,8 @@ and a connect to a link that is down is refused at once rather than lost.
 
 from __future__ import annotations
 
+import math
+
 from harness.core.plan import FaultPlan
 from harness.faults.api import FaultKind, Param
 from harness.faults.line import Down, Flapping
@@ -14,6 +16,8 @@ from harness.faults.toxic import ToxicSpec, both_ways, made_of, milliseconds, nu
 CUT, SLOW, DEAF = "#c0392b", "#e67e22", "#8e44ad"
 BYTES_PER_KB = 1000
 """Toxiproxy's bandwidth counts kilobytes of 1000 bytes."""
+SMALL_EXCHANGE = 200
+"""Bytes that even a short message and its answer take together, WebSocket frames and JSON included."""
 
 
 def _latency(plan: FaultPlan) -> list[ToxicSpec]:
@@ -34,6 +38,23 @@ def _slicing(plan: FaultPlan) -> list[ToxicSpec]:
 
 def _cut_after(plan: FaultPlan) -> list[ToxicSpec]:
     return [ToxicSpec("limit_data", "upstream", {"bytes": round(number(plan, "bytes"))})]
+
+
+def _gain(plan: FaultPlan) -> float:
+    return max(0.0, number(plan, "latency") - number(plan, "jitter"))
+
+
+def _carried(plan: FaultPlan) -> float:
+    return SMALL_EXCHANGE / number(plan, "per_second")
+
+
+def _pauses(plan: FaultPlan) -> float:
+    largest = number(plan, "size") * 1.5  # the pieces vary by half of the average
+    return max(0.0, SMALL_EXCHANGE / largest - 1) * number(plan, "pause")
+
+
+def _for_ever(_plan: FaultPlan) -> float:
+    return math.inf
 
 
 KINDS = (
@@ -65,6 +86,7 @@ KINDS = (
             "latency": Param("duration", "what a round trip gains", required=True, minimum=0.002),
             "jitter": Param("duration", "how far the gain varies, up or down", default=0.0, minimum=0.0),
         },
+        slows=_gain,
     ),
     FaultKind(
         kind="network.bandwidth",
@@ -73,6 +95,7 @@ KINDS = (
         targets="link",
         make=made_of(_bandwidth),
         params={"per_second": Param("size", "bytes a second, in steps of 1000", required=True, minimum=1000)},
+        slows=_carried,
     ),
     FaultKind(
         kind="network.slicing",
@@ -84,6 +107,7 @@ KINDS = (
             "size": Param("size", "average bytes of a piece", default=16, minimum=2),
             "pause": Param("duration", "between two pieces", default=0.01, minimum=0.0),
         },
+        slows=_pauses,
     ),
     FaultKind(
         kind="network.slow_close",
@@ -100,6 +124,7 @@ KINDS = (
         colour=DEAF,
         targets="link",
         make=made_of(lambda _: [ToxicSpec("timeout", "downstream", {"timeout": 0})]),
+        slows=_for_ever,
     ),
     FaultKind(
         kind="network.upstream_blackhole",
@@ -107,6 +132,7 @@ KINDS = (
         colour=DEAF,
         targets="link",
         make=made_of(lambda _: [ToxicSpec("timeout", "upstream", {"timeout": 0})]),
+        slows=_for_ever,
     ),
     FaultKind(
         kind="network.blackhole",
@@ -114,6 +140,7 @@ KINDS = (
         colour=DEAF,
         targets="link",
         make=made_of(lambda _: both_ways("timeout", {"timeout": 0})),
+        slows=_for_ever,
     ),
     FaultKind(
         kind="network.reset",
@@ -122,6 +149,7 @@ KINDS = (
         targets="link",
         make=made_of(lambda plan: [ToxicSpec("reset_peer", "upstream", {"timeout": milliseconds(plan, "delay")})]),
         params={"delay": Param("duration", "from the first byte to the reset", default=0.0, minimum=0.0)},
+        caveat="the real Toxiproxy resets only connections made after the fault began; those open before end by FIN",
     ),
     FaultKind(
         kind="network.cut_after_bytes",
