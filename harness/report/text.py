@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.checks.catalogue import checks
@@ -50,6 +50,7 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     lines += [_labelled("fault", _fault(fault, style), style) for fault in result.faults]
     if detail.verbose:
         lines += [_labelled("check", _check(check, style), style) for check in result.checks]
+        lines += [_labelled("level", _level(slo), style) for slo in result.slos if "bound" in slo]
     if judged.life:
         lines += ["", *judged.life.splitlines(), ""]
     if judged.report:
@@ -168,6 +169,11 @@ def _check(check: CheckResult, style: Style) -> str:
     verdict = style.paint("n/a", "dim") if check.verdict is None else style.paint(check.verdict.value)
     needed = ", required" if check.required else ""
     return f"{check.id}: {verdict}, {check.exercised} examined{needed}"
+
+
+def _level(slo: Mapping[str, object]) -> str:
+    """A service level that the scenario bounds; the others are in the report."""
+    return f"{slo['id']}: {slo['verdict']}, {slo['note']}"
 
 
 def _labelled(label: str, text: str, style: Style) -> str:

@@ -69,6 +69,17 @@ def test_verbose_lists_every_check(finished: Finished) -> None:
     assert "  check     order: n/a, 0 examined" in lines
 
 
+def test_verbose_tells_the_service_levels_that_were_bounded(finished: Finished) -> None:
+    """A figure that nobody bounded is for the report; one that decided something is told."""
+    bounded = {"id": "duplication", "verdict": "pass", "bound": 0.2, "note": "0.0% over 87 samples"}
+    slos = (bounded, {"id": "send_success", "samples": 87})
+    result = structs.replace(finished(Verdict.PASS).result, slos=slos)
+    lines = describe_run(Judged(result), PLAIN, Detail(verbose=True))
+    assert [line.split() for line in lines if "level" in line] == [
+        ["level", "duplication:", "pass,", "0.0%", "over", "87", "samples"]
+    ]
+
+
 def test_colour_is_only_around_the_words(finished: Finished) -> None:
     """With colour the text is the same once the escape codes are taken out."""
     item = finished(Verdict.FAIL)
