@@ -12,6 +12,7 @@ from harness.core.errors import UsageError
 from harness.core.plan import ClientBehaviour, FaultPlan, SloPlan
 from harness.core.results import RunResult
 from harness.core.stack import PromiseValue
+from harness.stacks import journal
 
 LATEST = "latest"
 
@@ -75,7 +76,7 @@ class RunFolder:
     @property
     def journal(self) -> Path:
         """What has been applied and not yet undone."""
-        return self.path / "journal.jsonl"
+        return self.path / journal.NAME
 
     def write_facts(self, facts: RunFacts, scenario_text: str) -> None:
         """Write ``run.json`` and ``scenario.yaml``."""

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+NAME = "journal.jsonl"
+"""In the folder of a run."""
 _REQUEST_LIMIT_S = 1.0
 
 

@@ -65,7 +65,7 @@ async def make_proxies(
 ) -> dict[str, LinkProxyHandle]:
     """Make a proxy for each edge, named after run and edge on the server; ``ports`` are those of the services."""
     specs = {
-        f"{run}.{_slug(name)}": ProxySpec(f"{run}.{_slug(name)}", f"{LOOPBACK}:{ports[link.service]}")
+        proxy_name(run, name): ProxySpec(proxy_name(run, name), f"{LOOPBACK}:{ports[link.service]}")
         for name, link in links.items()
     }
     try:
@@ -74,12 +74,13 @@ async def make_proxies(
         raise EnvironmentFault(
             f"the proxies of run {run} could not be made: {problem}", hint="see proxy.log in the run's logs"
         ) from None
-    return {name: made[f"{run}.{_slug(name)}"] for name in links}
+    return {name: made[proxy_name(run, name)] for name in links}
 
 
-def _slug(edge: str) -> str:
-    """A name that may stand in a URL path: ``client:alice->chat`` is ``client~alice.chat``."""
-    return re.sub(r"[^\w.~-]", "_", edge.replace("->", ".").replace(":", "~").replace("/", "~"), flags=re.ASCII)
+def proxy_name(run: str, edge: str) -> str:
+    """Name the proxy of an edge, fit for a URL path: that of ``client:alice->chat`` is ``RUN.client~alice.chat``."""
+    slug = re.sub(r"[^\w.~-]", "_", edge.replace("->", ".").replace(":", "~").replace("/", "~"), flags=re.ASCII)
+    return f"{run}.{slug}"
 
 
 async def _announced_address(fd: int) -> str:
