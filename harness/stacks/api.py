@@ -180,6 +180,13 @@ class Processes(Protocol):
         """Make a folder that is removed with the run, even after SIGKILL of the harness."""
         ...
 
+    async def clear_docker(self, address: str, run: str) -> None:
+        """Have whatever a Docker engine holds under the label of a run removed with it, even after SIGKILL.
+
+        ``address`` is the engine's, ``unix:///path`` or ``tcp://host:port``.
+        """
+        ...
+
 
 class Launcher(Protocol):
     """Brings a stack up, and down again whatever happens."""

@@ -4,7 +4,8 @@ Run as ``python -P -m harness.stacks.watcher --control-fd N --journal PATH`` in 
 lines on the inherited stream socket, ``{"id", "do", ...}``, each answered by ``{"id", "ok", ...}``; descriptors travel
 beside a request that announces them by ``nfds``. ``{"exited": PID, "status": N}`` comes unasked. When the socket
 closes before a ``release``, the harness is dead: faults are undone from the journal, everything that runs below this
-process is killed, and the temporary folders are removed, all within five seconds.
+process is killed, and the temporary folders are removed, all within five seconds; what a Docker engine holds of the run
+is removed by its label within five more.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from harness.stacks import folders, journal, offspring
+from harness.stacks import docker_engine, docker_reaper, folders, journal, offspring
 
 _MAX_FDS = 8
 # Together less than the five seconds that a dead run may take to vanish.
 _UNDO_LIMIT_S = 2.0
 _GRACE_S = 1.5
 _KILL_LIMIT_S = 1.5
+_DOCKER_LIMIT_S = 5.0
+# What the harness asked the engine for last may come into being after its death.
+_DOCKER_SETTLE_S = 1.5
 
 
 class Control:
@@ -96,6 +100,7 @@ class Watcher:
         self._wakeup = wakeup
         self._journal = journaled
         self._folders: list[str] = []
+        self._docker: tuple[str, str] | None = None
         self._offspring = offspring.Offspring(lambda pid, status: control.send({"exited": pid, "status": status}))
 
     def serve(self) -> bool:
@@ -120,6 +125,8 @@ class Watcher:
         if released:
             self._offspring.terminate(self._wakeup.wait, _GRACE_S)
         self._offspring.kill(self._wakeup.wait, _KILL_LIMIT_S)
+        if self._docker is not None:
+            self._clear_docker(*self._docker, released=released)
         for folder in self._folders:
             folders.remove(folder)
         if not released:
@@ -142,6 +149,7 @@ class Watcher:
             "spawn": self._spawn,
             "signal": self._signal,
             "temporary_folder": self._temporary_folder,
+            "docker": self._note_docker,
         }
         try:
             self._control.send({"id": request["id"], "ok": True, **command[request["do"]](request)})
@@ -168,6 +176,21 @@ class Watcher:
         folder, _ = folders.make(request["root"], request["name"], journal=self._journal)
         self._folders.append(folder)
         return {"folder": folder}
+
+    def _note_docker(self, request: dict[str, Any]) -> dict[str, str]:
+        self._docker = request["address"], request["run"]
+        return {}
+
+    def _clear_docker(self, address: str, run: str, *, released: bool) -> None:
+        settle_s = 0.0 if released else _DOCKER_SETTLE_S
+        engine = docker_engine.Engine(address)
+        try:
+            left = docker_reaper.remove_run(engine, run, within_s=_DOCKER_LIMIT_S, settle_s=settle_s)
+        except docker_engine.EngineTrouble as trouble:
+            _say(f"what the run has in Docker is left to the next start: {trouble}")
+            return
+        if left:
+            _say(f"{left} things of the run could not be removed from Docker: the next start tries again")
 
 
 def _filled(word: str, passed: list[int]) -> str:

@@ -23,6 +23,7 @@ from harness.stacks.prune import sweep
 _ANSWER_LIMIT_S = 10.0
 _SEND_LIMIT_S = 5.0
 _RELEASE_LIMIT_S = 6.0
+_DOCKER_RELEASE_LIMIT_S = 12.0
 
 
 class Watcher:
@@ -39,6 +40,7 @@ class Watcher:
         self._ended: dict[int, asyncio.Event] = {}
         self._statuses: dict[int, int] = {}
         self._gone = asyncio.Event()
+        self._release_limit_s = _RELEASE_LIMIT_S
 
     @classmethod
     @asynccontextmanager
@@ -130,6 +132,11 @@ class Watcher:
             )
         return Path(answer["folder"])
 
+    async def clear_docker(self, address: str, run: str) -> None:
+        """Have whatever a Docker engine holds under the label of a run removed with it, even after SIGKILL."""
+        self._release_limit_s = _DOCKER_RELEASE_LIMIT_S
+        await self._ask("docker", {"address": address, "run": run})
+
     async def _ask(self, do: str, request: Mapping[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
         self._requests += 1
         number = self._requests
@@ -200,7 +207,7 @@ class Watcher:
         try:
             if not self._gone.is_set():
                 self._send({"id": 0, "do": "release", "nfds": 0})
-            async with asyncio.timeout(_RELEASE_LIMIT_S):
+            async with asyncio.timeout(self._release_limit_s):
                 await self._gone.wait()
         except (TimeoutError, EnvironmentFault):
             self._process.kill()
@@ -211,7 +218,7 @@ class Watcher:
 
     def _bury(self) -> None:
         try:
-            self._process.wait(_RELEASE_LIMIT_S)
+            self._process.wait(self._release_limit_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -1,0 +1,130 @@
+"""Removes what a run made in Docker, by its label: containers, networks, volumes, after saving the last words.
+
+No helper container and no SDK: the watcher does it when the harness has died, the next start does it for those whose
+watcher died too, and an orderly end does it the same way. Imported by the watcher: keep the imports light.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from harness.stacks import docker_labels
+from harness.stacks.docker_engine import Engine, EngineTrouble, plain
+
+CALL_WITHIN_S = 5.0
+PAUSE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A container, network or volume; ``kind`` is its part of the engine's paths."""
+
+    kind: str
+    id: str
+    labels: Mapping[str, str]
+
+
+def things(engine: Engine, label: str) -> list[Thing]:
+    """Return everything with a label, in the order in which it can be removed; raises ``EngineTrouble``."""
+    found: list[Thing] = []
+    for kind, path, key, query in (
+        ("containers", "/containers/json", "Id", {"all": "1"}),
+        ("networks", "/networks", "Id", {}),
+        ("volumes", "/volumes", "Name", {}),
+    ):
+        listed = engine.listed(path, label, within_s=CALL_WITHIN_S, **query)
+        found += [Thing(kind, each[key], _labels(each)) for each in listed]
+    return found
+
+
+def remove_run(engine: Engine, run: str, *, within_s: float, settle_s: float = 0.0) -> int:
+    """Remove everything of a run and return how many things were left when the time was over.
+
+    For ``settle_s`` it looks again even if there is nothing: what a dead harness asked for last may still come.
+    Raises ``EngineTrouble`` when the engine does not tell what there is.
+    """
+    began = time.monotonic()
+    while True:
+        found = things(engine, f"{docker_labels.RUN}={run}")
+        spent = time.monotonic() - began
+        if spent > within_s or (not found and spent >= settle_s):
+            return len(found)
+        if not found:
+            time.sleep(PAUSE_S)
+        for kind in ("containers", "networks", "volumes"):
+            together([_removal(engine, thing) for thing in found if thing.kind == kind])
+
+
+def sweep(engine: Engine, *, within_s: float) -> list[str]:
+    """Remove what dead owners left and return their runs; runs in progress are not touched.
+
+    Raises ``EngineTrouble`` when the engine does not tell what there is.
+    """
+    end = time.monotonic() + within_s
+    dead = list(dict.fromkeys(_orphans(things(engine, docker_labels.RUN))))
+    together([_run_removal(engine, run, end) for run in dead])
+    return dead
+
+
+def together(jobs: Sequence[Callable[[], None]]) -> None:
+    """Do all at once, each in a thread of its own, and wait for them."""
+    threads = [threading.Thread(target=job, name="docker removal") for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _orphans(found: Sequence[Thing]) -> Iterator[str]:
+    for thing in found:
+        if docker_labels.orphaned(thing.labels):
+            yield thing.labels[docker_labels.RUN]
+
+
+def _run_removal(engine: Engine, run: str, end: float) -> Callable[[], None]:
+    def remove() -> None:
+        with suppress(EngineTrouble):  # tried again by the next sweep
+            remove_run(engine, run, within_s=max(0.0, end - time.monotonic()))
+
+    return remove
+
+
+def _removal(engine: Engine, thing: Thing) -> Callable[[], None]:
+    """What is in use, or is being removed by somebody else, is seen again in the next round."""
+
+    def remove() -> None:
+        if thing.kind == "containers":
+            with suppress(EngineTrouble):  # not running
+                engine.call("POST", f"/containers/{thing.id}/kill", within_s=CALL_WITHIN_S)
+            save_log(engine, thing)
+        with suppress(EngineTrouble):
+            engine.call("DELETE", f"/{thing.kind}/{thing.id}", within_s=CALL_WITHIN_S, **_FORCE.get(thing.kind, {}))
+
+    return remove
+
+
+_FORCE: Mapping[str, Mapping[str, str]] = {"containers": {"force": "1", "v": "1"}, "volumes": {"force": "1"}}
+
+
+def save_log(engine: Engine, thing: Thing) -> None:
+    """Write all that a container ever wrote to the file of its role among the run's logs; as well as it goes."""
+    folder, role = thing.labels.get(docker_labels.LOGS, ""), thing.labels.get(docker_labels.ROLE, "")
+    if not role or not os.path.isdir(folder):  # noqa: PTH112 - pathlib would double the watcher's start
+        return
+    with suppress(EngineTrouble, OSError):
+        path = f"/containers/{thing.id}/logs"
+        said = plain(engine.call("GET", path, within_s=CALL_WITHIN_S, stdout="1", stderr="1"))
+        target = os.path.join(folder, f"{role}.log")  # noqa: PTH118 - same
+        with open(f"{target}.part", "wb") as file:  # noqa: PTH123 - same
+            file.write(said)
+        os.replace(f"{target}.part", target)  # noqa: PTH105 - same
+
+
+def _labels(each: Mapping[str, Any]) -> Mapping[str, str]:
+    return each.get("Labels") or {}
