@@ -11,6 +11,7 @@ MAX_FRAME_BYTES = 128 * 1024
 """Any text within ``MAX_BODY_BYTES`` fits, even when each of its characters is escaped (six bytes for one)."""
 MAX_BODY_BYTES = 16 * 1024
 MAX_MEMBERS = 256
+TOO_DEEP = "the JSON is nested too deep"
 MAX_PAGE_BYTES = 256 * 1024
 """A page ends early rather than outgrow what WebSocket clients accept by default (1 MiB)."""
 DEFAULT_PAGE = 100
@@ -209,12 +210,14 @@ def decode(text: str) -> Request | Error:
         return _requests.decode(text)
     except msgspec.DecodeError as wrong:
         return Error(_ref_of(text), "bad_request", str(wrong))
+    except RecursionError:  # values nested a thousand deep are for nobody's use
+        return Error(None, "bad_request", TOO_DEEP)
 
 
 def _ref_of(text: str) -> str | None:
     try:
         return _refs.decode(text).ref
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from harness.reference.frames import MAX_FRAME_BYTES, Refused, to_json
+from harness.reference.frames import MAX_FRAME_BYTES, TOO_DEEP, Refused, to_json
 
 _STATUS = {
     "bad_request": 400,
@@ -70,14 +70,18 @@ def bearer(headers: Mapping[str, str]) -> str:
 async def body_of(request: Request, shape: type[T]) -> T:
     """Read a request's body; raises ``Refused`` for one that is too large or not as documented."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FRAME_BYTES:
-            raise Refused("too_large", f"a request has at most {MAX_FRAME_BYTES} bytes")
     try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_FRAME_BYTES:
+                raise Refused("too_large", f"a request has at most {MAX_FRAME_BYTES} bytes")
         return msgspec.json.decode(body, type=shape)
     except msgspec.DecodeError as wrong:
         raise Refused("bad_request", str(wrong)) from wrong
+    except RecursionError:
+        raise Refused("bad_request", TOO_DEEP) from None
+    except ClientDisconnect:  # nobody hears the answer, and nothing was done
+        raise Refused("bad_request", "the body ended early") from None
 
 
 def query_of(request: Request, shape: type[T], **fixed: str) -> T:

@@ -112,6 +112,7 @@ NO_REQUESTS = (
     "[1]",
     "{}",
     "[" * 5000,
+    '{"type": "sync", "deep": ' + "[" * 5000 + "]" * 5000 + "}",
     '{"type": 5}',
     '{"type": "shout", "ref": "r"}',
     '{"type": "send", "ref": "r"}',

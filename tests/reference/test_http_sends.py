@@ -73,6 +73,16 @@ def test_a_send_that_cannot_be_stored_is_refused(
     assert [item["body"] for item in chat.archive(alice)["items"]] == ["first"]
 
 
+def test_a_body_that_is_nested_too_deep_is_refused(chat: ReferenceChat, names: Names) -> None:
+    """400, as for anything else that is no request."""
+    (alice,) = names(1)
+    headers = {"Authorization": f"Bearer {chat.login(alice)['token']}"}
+    refused = chat.http.post(
+        f"{chat.url}/v1/messages", content='{"x": ' + "[" * 5000 + "]" * 5000 + "}", headers=headers
+    )
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+
+
 def test_the_longest_text_passes(chat: ReferenceChat, names: Names) -> None:
     """A text of exactly 16 KiB is stored unaltered, however it is escaped on the way."""
     alice, bob = names(2)
