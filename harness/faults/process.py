@@ -31,27 +31,27 @@ class ProcessFault:
 
     async def apply(self) -> Evidence:
         """Send the signal and see the process end."""
-        self._before = self._stack.state(self.plan.target)
+        self._before = await self._stack.state(self.plan.target)
         await self._stack.signal(self.plan.target, self.signal)
         gone = await self._stack.wait_exit(self.plan.target, EXIT_WITHIN_S)
         return {"pid": self._before.pid or 0, "signal": self.signal.name, "gone": gone}
 
     async def installed(self) -> ReadBack:
         """Read back that the process that was there is no more."""
-        state = self._stack.state(self.plan.target)
+        state = await self._stack.state(self.plan.target)
         ended = self._before is not None and self._before.running and not state.running
         return ReadBack(ended, {"running": state.running, "exit_status": state.exit_status or 0})
 
     async def undo(self) -> Evidence:
         """Start the service again if it is down, and wait until it answers."""
-        if not self._stack.state(self.plan.target).running:
+        if not (await self._stack.state(self.plan.target)).running:
             await self._stack.start(self.plan.target)
         healthy = await self._stack.healthy(self.plan.target, HEALTHY_WITHIN_S)
         return {"healthy": healthy}
 
     async def healed(self) -> ReadBack:
         """Read back a running process, another than before, that answers its health request."""
-        state = self._stack.state(self.plan.target)
+        state = await self._stack.state(self.plan.target)
         another = self._before is None or state.pid != self._before.pid
         healthy = await self._stack.healthy(self.plan.target, HEALTHY_WITHIN_S)
         return ReadBack(state.running and another and healthy, {"pid": state.pid or 0, "healthy": healthy})
@@ -102,11 +102,11 @@ class Pause:
     async def apply(self) -> Evidence:
         """Freeze it."""
         await self._stack.signal(self.plan.target, signal.SIGSTOP)
-        return {"pid": self._stack.state(self.plan.target).pid or 0}
+        return {"pid": (await self._stack.state(self.plan.target)).pid or 0}
 
     async def installed(self) -> ReadBack:
         """Read back that it runs and does not answer."""
-        running = self._stack.state(self.plan.target).running
+        running = (await self._stack.state(self.plan.target)).running
         answers = await self._stack.healthy(self.plan.target, FROZEN_WITHIN_S)
         return ReadBack(running and not answers, {"running": running, "answers": answers})
 

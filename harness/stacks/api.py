@@ -99,8 +99,11 @@ class Stack(Protocol):
         """Base address of a service past every proxy, for control and the oracle only."""
         ...
 
-    def state(self, service: str) -> ServiceState:
-        """The service's process now."""
+    async def state(self, service: str) -> ServiceState:
+        """The service's process now; of several replicas it tells the first, and ``running`` only if all of them run.
+
+        Raises ``EnvironmentFault`` when whoever runs the service does not tell.
+        """
         ...
 
     async def signal(self, service: str, signal: int) -> None:

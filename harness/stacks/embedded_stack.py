@@ -98,8 +98,11 @@ class EmbeddedStack:
         """Base address of a service past every proxy, for control and the oracle only."""
         return f"http://{LOOPBACK}:{self._services[service].port}"
 
-    def state(self, service: str) -> ServiceState:
+    async def state(self, service: str) -> ServiceState:
         """The service's process now."""
+        return self._state(service)
+
+    def _state(self, service: str) -> ServiceState:
         found = self._services[service]
         if found.pid is None:
             return ServiceState(running=False, pid=None, started_ns=None)
@@ -122,7 +125,7 @@ class EmbeddedStack:
 
         A service that runs is left alone. Raises ``EnvironmentFault`` when the program cannot be started.
         """
-        if self.state(service).running:
+        if self._state(service).running:
             return
         found = self._services[service]
         found.pid = await self._processes.spawn(
@@ -172,7 +175,7 @@ class EmbeddedStack:
         """
         found = self._services[service]
         if found.health is None:
-            return self.state(service).running
+            return self._state(service).running
         return await wait_until_ok(LOOPBACK, found.port, found.health.path, within_s) is None
 
     def unproxied(self, service: str) -> int | None:
@@ -198,7 +201,7 @@ class EmbeddedStack:
 
     async def stop(self) -> None:
         """Ask the services to stop, last started first; those that do not in time are killed."""
-        running = [name for name in reversed(self._services) if self.state(name).running]
+        running = [name for name in reversed(self._services) if self._state(name).running]
         for name in running:
             await self.signal(name, signal.SIGTERM)
             await self.signal(name, signal.SIGCONT)  # a stopped process would not hear of it
@@ -232,7 +235,7 @@ class EmbeddedStack:
             await asyncio.gather(asking, ending, return_exceptions=True)
 
     def _died(self, service: str) -> EnvironmentFault:
-        status = self.state(service).exit_status
+        status = self._state(service).exit_status
         return EnvironmentFault(
             f"service {service} of stack {self.spec.name} ended with status {status} before it was healthy; "
             f"{last_lines(self._log(service))}",

@@ -174,7 +174,7 @@ class FakeStack:
         """An address nobody listens on."""
         return f"http://127.0.0.1:2/{service}"
 
-    def state(self, service: str) -> ServiceState:
+    async def state(self, service: str) -> ServiceState:
         """The state of the only service."""
         del service
         return self.chat

@@ -108,7 +108,7 @@ def test_a_stack_comes_up_behind_a_proxy_for_each_edge(tmp_path: Path, temporary
             assert (state.enabled, f"http://{state.upstream}") == (True, stack.direct_url("chat"))
         said = (stack.logs / "chat.log").read_text()
         assert said == f"serving {stack.url('client->chat')[7:]} {stack.direct_url('chat')} v7\n"
-        assert stack.state("chat").running
+        assert (await stack.state("chat")).running
 
     on_stack(stack_spec(), tmp_path, script)
     assert list(temporary.iterdir()) == []
@@ -135,16 +135,16 @@ def test_a_killed_service_comes_back_on_the_same_data_and_port(tmp_path: Path) -
     async def script(stack: Stack) -> None:
         port = int(stack.url("client->chat").rpartition(":")[2])
         visitors = [asyncio.create_task(churn(port)) for _ in range(4)]
-        seen = {stack.state("chat").pid}
+        seen = {(await stack.state("chat")).pid}
         for _ in range(5):
-            before = stack.state("chat")
+            before = await stack.state("chat")
             await stack.signal("chat", signal.SIGKILL)
             assert await stack.wait_exit("chat", 5)
-            assert (stack.state("chat").running, stack.state("chat").exit_status) == (False, -9)
+            assert ((await stack.state("chat")).running, (await stack.state("chat")).exit_status) == (False, -9)
             assert not await stack.healthy("chat", 0)
             await stack.start("chat")
             assert await stack.healthy("chat", SLOW_S)
-            after = stack.state("chat")
+            after = await stack.state("chat")
             assert after.started_ns is not None
             assert before.started_ns is not None
             assert after.started_ns > before.started_ns
@@ -240,7 +240,7 @@ def test_the_harness_own_secrets_do_not_reach_a_service(tmp_path: Path, monkeypa
     monkeypatch.setenv("MY_TOKEN", "hush")
 
     async def script(stack: Stack) -> None:
-        variables = environment_of(stack.state("chat").pid)
+        variables = environment_of((await stack.state("chat")).pid)
         assert b"hush" not in variables
         assert b"PATH=" + os.environ["PATH"].encode() in variables
 

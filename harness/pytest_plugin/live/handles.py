@@ -69,7 +69,8 @@ class StackHandle:
 
     def running(self, service: str) -> bool:
         """Whether the service's process runs now."""
-        return self._host.stack.state(one_of("service", service, self._host.stack.spec.services)).running
+        known = one_of("service", service, self._host.stack.spec.services)
+        return self._portal.call(self._host.stack.state(known)).running
 
 
 class Injected:
