@@ -22,6 +22,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 FOLDER = "folder"
 PROGRAM = "program"
 _LINUX = sys.platform == "linux"
+# What libfaketime (src/libfaketime.c, ft_shm_create) makes for a process, and removes only at its orderly end.
+_FAKETIME = ("/dev/shm/faketime_shm_{}", "/dev/shm/sem.faketime_sem_{}")  # noqa: S108 - the library chose the place
 _libc = ctypes.CDLL(None) if _LINUX else None
 
 
@@ -82,6 +84,7 @@ class Offspring:
                 return False
             if pid == 0:
                 return True
+            _forget_clock(pid)
             if self._alive.pop(pid, None) is not None:
                 self._on_exit(pid, os.waitstatus_to_exitcode(status))
 
@@ -102,6 +105,13 @@ class Offspring:
                 with suppress(ProcessLookupError):
                     (os.kill if _LINUX else os.killpg)(pid, signal.SIGKILL)
             wait(0.02)
+
+
+def _forget_clock(pid: int) -> None:
+    """Remove the shared memory of a movable clock, which a killed process leaves behind."""
+    for name in _FAKETIME:
+        with suppress(OSError):
+            os.unlink(name.format(pid))  # noqa: PTH108 - pathlib would double the watcher's start
 
 
 def _children() -> list[int]:

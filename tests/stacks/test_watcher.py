@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from harness.core.errors import EnvironmentFault
+from harness.stacks import faketime
 from harness.stacks.watcher_client import Watcher
 
 pytestmark = pytest.mark.usefixtures("temporary")
@@ -87,6 +88,29 @@ def test_a_signal_reaches_what_the_program_started(
         return await asyncio.to_thread(poll, lambda: not alive(int(log.read_text())), 5)
 
     assert watched(tmp_path, script)
+
+
+def test_a_killed_program_with_a_movable_clock_leaves_no_shared_memory(
+    tmp_path: Path, env: dict[str, str], poll: Callable[..., bool]
+) -> None:
+    """What libfaketime shares between processes is there while the program runs, and gone after SIGKILL."""
+    library = faketime.library(os.environ)
+    if library is None or faketime.reason(os.environ):
+        pytest.skip(faketime.reason(os.environ))
+    clock = faketime.MovableClock(library, tmp_path / "offset")
+    clock.move(60.0)
+
+    def shared(pid: int) -> list[str]:
+        return [path.name for path in Path("/dev/shm").iterdir() if path.name.endswith(f"_{pid}")]
+
+    async def script(watcher: Watcher) -> list[str]:
+        pid = await watcher.spawn("late", ["sleep", "60"], env=env | clock.environment(), log=tmp_path / "x.log")
+        assert await asyncio.to_thread(poll, lambda: len(shared(pid)) == 2, 5)
+        await watcher.signal(pid, signal.SIGKILL)
+        await watcher.wait_exit(pid, 5)
+        return shared(pid)
+
+    assert watched(tmp_path, script) == []
 
 
 def test_descriptors_are_inherited_under_the_number_in_argv(tmp_path: Path, env: dict[str, str]) -> None:
