@@ -53,6 +53,8 @@ class SwarmConfig:
     driver_options: Mapping[str, str] = field(default_factory=dict)
     client: ClientBehaviour = "outbox"
     defects: tuple[str, ...] = ()
+    suffix: str = ""
+    """What the people's names end in on the service, where it has other people's accounts too."""
 
     def route(self, device: str) -> Route:
         """Return the device's own route, else its owner's, else everybody's."""
@@ -82,4 +84,5 @@ def from_json(raw: Mapping[str, Any]) -> SwarmConfig:
         direct=msgspec.convert(raw["direct"], Endpoint),
         client=raw["client"],
         defects=tuple(raw["defects"]),
+        suffix=raw["suffix"],
     )

@@ -11,9 +11,10 @@ from harness.core.digests import canary
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
 from harness.core.seeds import Seed
-from harness.drivers.api import Account
+from harness.drivers.api import Account, Driver
 from harness.drivers.naive import habits
 from harness.drivers.registry import driver
+from harness.drivers.renaming import RenamingDriver
 from harness.drivers.tokens import Spawn
 from harness.history.recorder import Recorder
 from harness.swarm.clocks import DeviceClock
@@ -44,7 +45,7 @@ class Swarm:
         self._clock = SystemClock()
         self._lag = Lag()
         self._watches = Watches(fired)
-        self._driver = driver(config.driver, config.driver_options)
+        self._driver = _driver(config)
         self._habits = habits(config.defects)
         self._accounts: Mapping[str, Account] = {}
         self._agents: dict[str, DeviceAgent] = {}
@@ -200,3 +201,8 @@ class Swarm:
             await asyncio.wait(goodbyes, timeout=GOODBYE_LIMIT_S)
         self._beating.cancel()
         self.recorder.close()
+
+
+def _driver(config: SwarmConfig) -> Driver:
+    made = driver(config.driver, config.driver_options)
+    return RenamingDriver(made, config.suffix) if config.suffix else made
