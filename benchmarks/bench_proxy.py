@@ -25,7 +25,8 @@ from pathlib import Path
 from harness.core.errors import EnvironmentFault
 from harness.proxy import adapter_wire as wire
 from harness.proxy.http_client import HttpApi
-from harness.testing.proxy_servers import HOW_TO_GET_TOXIPROXY, ServerKind, find_toxiproxy, running_server
+from harness.stacks.proxy_choice import HOW_TO_GET_TOXIPROXY, find_toxiproxy
+from harness.testing.proxy_servers import ServerKind, running_server
 
 LOAD_SIDE = Path(__file__).with_name("proxy_load.py")
 EXIT_NOTHING_TO_COMPARE = 3

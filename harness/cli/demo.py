@@ -21,7 +21,7 @@ SEED = 7
 def demo(
     *,
     launcher: flags.Launcher = flags.LauncherName.EMBEDDED,
-    proxy: flags.Proxy = flags.ProxyName.EMBEDDED,
+    proxy: flags.Proxy = flags.ProxyName.AUTO,
     seed: flags.SeedNumber = SEED,
     out: flags.Out = flags.DEFAULT_OUT,
     as_json: flags.AsJson = False,

@@ -28,7 +28,7 @@ def mutants(
     jobs: Jobs = 1,
     stack: flags.Stack = None,
     launcher: flags.Launcher = flags.LauncherName.EMBEDDED,
-    proxy: flags.Proxy = flags.ProxyName.EMBEDDED,
+    proxy: flags.Proxy = flags.ProxyName.AUTO,
     seed: flags.SeedNumber = None,
     settings: flags.Settings = None,
     out: flags.Out = flags.DEFAULT_OUT,

@@ -19,9 +19,12 @@ class LauncherName(StrEnum):
 
 
 class ProxyName(StrEnum):
-    """Layer-4 proxy servers."""
+    """Layer-4 proxy servers: ``harness.stacks.proxy_choice`` says what each is."""
 
+    AUTO = "auto"
     EMBEDDED = "embedded"
+    TOXIPROXY = "toxiproxy"
+    IMAGE = "image"
 
 
 Stack = Annotated[
@@ -29,7 +32,13 @@ Stack = Annotated[
     typer.Option("--stack", metavar="NAME|FILE", help="Stack to test instead of the one that the scenario names."),
 ]
 Launcher = Annotated[LauncherName, typer.Option("--launcher", help="How the stack is started.")]
-Proxy = Annotated[ProxyName, typer.Option("--proxy", help="Which proxy server the links run through.")]
+Proxy = Annotated[
+    ProxyName,
+    typer.Option(
+        "--proxy",
+        help="Which proxy server the links run through; auto takes the real Toxiproxy where it can carry the scenario.",
+    ),
+]
 SeedNumber = Annotated[
     int | None,
     typer.Option("--seed", min=0, metavar="N", help="Source of all chance; a fresh one is drawn and printed."),
@@ -54,7 +63,7 @@ class Choices:
 
     stack: str | None = None
     launcher: LauncherName = LauncherName.EMBEDDED
-    proxy: ProxyName = ProxyName.EMBEDDED
+    proxy: ProxyName = ProxyName.AUTO
     seed: int | None = None
     settings: list[str] | None = None
     out: Path = DEFAULT_OUT

@@ -33,7 +33,7 @@ def run(
     *,
     stack: flags.Stack = None,
     launcher: flags.Launcher = flags.LauncherName.EMBEDDED,
-    proxy: flags.Proxy = flags.ProxyName.EMBEDDED,
+    proxy: flags.Proxy = flags.ProxyName.AUTO,
     seed: flags.SeedNumber = None,
     settings: flags.Settings = None,
     mutant: Mutant = None,

@@ -98,3 +98,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     not_judged: tuple[str, ...]
     replay: str
     mutant: str | None = None
+    proxy_version: str = ""
+    """What the proxy server says of itself."""
+    proxy_why: str = ""
+    """Why it was that server and no other."""
+    caveats: tuple[str, ...] = ()
+    """What that server does otherwise than the scenario's faults mean it."""

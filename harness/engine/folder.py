@@ -42,6 +42,12 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     slos: tuple[SloPlan, ...] = ()
     canary: str = ""
     """The word that every body of the run carries: where a log shows it, a body was logged."""
+    proxy_version: str = ""
+    """What the server that the run went through says of itself; empty before it runs."""
+    proxy_why: str = ""
+    """Why it was that one."""
+    caveats: tuple[str, ...] = ()
+    """What is different there from what the faults mean to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,13 @@ class RunFolder:
         """Write ``run.json`` and ``scenario.yaml``."""
         self._write("run.json", msgspec.json.format(msgspec.json.encode(facts), indent=1))
         self._write("scenario.yaml", scenario_text.encode())
+
+    def note_proxy(self, kind: str, version: str) -> None:
+        """Put the server that really runs into ``run.json``."""
+        facts = self.read_facts()
+        if facts is not None:
+            noted = msgspec.structs.replace(facts, proxy=kind, proxy_version=version)
+            self._write("run.json", msgspec.json.format(msgspec.json.encode(noted), indent=1))
 
     def read_facts(self) -> RunFacts | None:
         """Read ``run.json`` back; None when there is none."""

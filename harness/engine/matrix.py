@@ -56,7 +56,7 @@ async def run_matrix(
     """
     check_choices(options)
     options = replace(options, fail_fast=False)
-    plans = [plan for plan in plans if playable(plan, stack_for(plan, options), listener)]
+    plans = [plan for plan in plans if playable(plan, stack_for(plan, options), listener, proxy=options.proxy)]
     if not plans:
         raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
     wanted = [(plan, mutant) for mutant, chosen in _columns(plans, full=full) for plan in chosen for _ in range(repeat)]

@@ -12,6 +12,7 @@ DEFAULT_OUT = Path("chat-chaos-runs")
 class RunOptions:
     """Choices that hold for every run of one command.
 
+    ``proxy`` is a name of ``harness.stacks.proxy_choice``, None the same as ``auto``;
     ``stack`` overrides the scenarios' own; ``parameters`` are ``--set KEY=VALUE``; ``keep`` leaves the stack's data
     in the run folder; ``jobs`` runs go side by side; ``reruns`` is how often an inconclusive run is repeated;
     ``worker`` is the process that shares the work with others, as run ids name it.

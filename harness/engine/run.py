@@ -20,13 +20,15 @@ from harness.engine.defects import server_mutant
 from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
 from harness.engine.people import SwarmTriggers, configuration, playing, spawn_swarm
-from harness.engine.stream import FaultMoved, Listener, PhaseStarted
+from harness.engine.proxying import caveats
+from harness.engine.stream import FaultMoved, Listener, PhaseStarted, ProxyServing
 from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
-from harness.proxy.api import ProxyUnavailable
+from harness.proxy.api import ProxyInfo, ProxyUnavailable
 from harness.stacks.api import Stack
 from harness.stacks.journal import Journal
 from harness.stacks.launchers import launcher
+from harness.stacks.proxy_choice import Choice
 from harness.stacks.watcher_client import Watcher
 from harness.swarm.control import SwarmClient
 
@@ -47,6 +49,8 @@ class Assignment:
     attempt: int
     key: str
     """The run's key for references to secrets and bodies, in hex; it is kept nowhere."""
+    proxy: Choice
+    """The server that the links run through."""
 
 
 class Run:
@@ -94,8 +98,10 @@ class Run:
             ),
             keep=do.options.keep,
             seed=do.options.seed,
+            proxy=do.proxy.proxy,
         )
         stack = await undo.enter_async_context(launched)
+        self._proxied(stack.proxy)
         config = configuration(self._plan, stack, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
         swarm = await undo.enter_async_context(playing(spawned, watcher, config))
         await swarm.phase("provision")
@@ -177,6 +183,13 @@ class Run:
         self._recorder.phase = phase
         self._recorder.record("phase_started")
         self._listener(PhaseStarted(self._do.run, phase, expected_s))
+
+    def _proxied(self, proxy: ProxyInfo) -> None:
+        """Note and tell which server really runs."""
+        do = self._do
+        do.folder.note_proxy(proxy.kind, proxy.version)
+        told = caveats(self._plan.faults, proxy.kind)
+        self._listener(ProxyServing(do.run, proxy.kind, proxy.version, do.proxy.why, told))
 
     def _moved(self, fault: FaultResult) -> None:
         self._listener(FaultMoved(self._do.run, fault))

@@ -23,13 +23,13 @@ from harness.engine.defects import titles, with_client_defect
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.judge import judge_folder
 from harness.engine.options import RunOptions
+from harness.engine.proxying import caveats, proxy_for, uncarried
 from harness.engine.run import Assignment, Run
 from harness.engine.stream import Listener, RunFinished, RunSkipped, RunStarted
 from harness.scenario.stackfile import load_stack
 from harness.stacks.capabilities import unavailable
 from harness.stacks.launchers import LAUNCHERS
-
-PROXIES = ("embedded",)
+from harness.stacks.proxy_choice import AUTO, EXTENSIONS, Choice, check_proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ async def run_session(plans: Sequence[ScenarioPlan], options: RunOptions, listen
     """
     check_choices(options)
     jobs = [job_for(plan, options) for plan in plans]
-    left = [job for job in jobs if playable(job.plan, job.spec, listener)]
+    left = [job for job in jobs if playable(job.plan, job.spec, listener, proxy=options.proxy)]
     if not left:
         raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
     return await run_jobs(left, listener, at_once=options.jobs)
@@ -92,9 +92,10 @@ class _Session:
         run = new_run_id(plan.name, options.worker)
         folder = RunFolder.create(options.out, run)
         key = secrets.token_hex(32)
-        folder.write_facts(_facts(run, plan, spec, options, attempt=attempt, key=key), plan.text)
+        chosen = proxy_for(plan, spec, options)
+        folder.write_facts(_facts(run, plan, spec, options, chosen, attempt=attempt, key=key), plan.text)
         self._listener(RunStarted(run, plan, options.seed, folder.path, attempt, options.mutant))
-        assignment = Assignment(run, plan, spec, folder, options, attempt, key)
+        assignment = Assignment(run, plan, spec, folder, options, attempt, key, chosen)
         trouble = await Run(assignment, self._listener).play()
         result = await asyncio.to_thread(judge_folder, folder.path, trouble)
         folder.write_results(result)
@@ -114,6 +115,8 @@ def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:
     words = ["chat-chaos", "run", plan.source, "--seed", str(options.seed)]
     if options.stack is not None:
         words += ["--stack", options.stack]
+    if options.proxy not in {None, AUTO}:
+        words += ["--proxy", str(options.proxy)]
     if options.mutant is not None:
         words += ["--mutant", options.mutant]
     for key, value in options.parameters.items():
@@ -122,10 +125,12 @@ def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:
 
 
 def check_choices(options: RunOptions) -> None:
-    """Raise ``UsageError`` for a launcher, proxy or mutant that does not exist."""
+    """Raise ``UsageError`` for a launcher, proxy or mutant that does not exist.
+
+    Raises ``EnvironmentFault`` for a proxy that this machine lacks.
+    """
     _one_of("launcher", options.launcher, LAUNCHERS)
-    if options.proxy is not None:
-        _one_of("proxy", options.proxy, PROXIES)
+    check_proxy(options.proxy or AUTO, options.launcher)
     if options.mutant is not None:
         _one_of("mutant", options.mutant, tuple(titles()))
 
@@ -140,24 +145,29 @@ def stack_for(plan: ScenarioPlan, options: RunOptions) -> StackSpec:
     return load_stack(options.stack or plan.stack, parameters=options.parameters)
 
 
-def playable(plan: ScenarioPlan, spec: StackSpec, listener: Listener) -> bool:
-    """Tell whether this stack can play a scenario; one that it cannot is told to the listener."""
-    reasons = unsupported(plan, spec)
+def playable(plan: ScenarioPlan, spec: StackSpec, listener: Listener, *, proxy: str | None = None) -> bool:
+    """Tell whether this stack, through that proxy, can play a scenario; one that it cannot is told to the listener."""
+    reasons = unsupported(plan, spec, proxy=proxy)
     if reasons:
         listener(RunSkipped(plan, f"unsupported: {'; '.join(reasons)}"))
     return not reasons
 
 
-def unsupported(plan: ScenarioPlan, spec: StackSpec) -> list[str]:
-    """Return why this stack, here and now, cannot play a scenario; empty when it can."""
-    kept_from = unavailable(spec, plan.needs)
-    missing = [need for need in plan.needs if need not in spec.capabilities]
-    return [f"stack {spec.name} has no {need}" for need in missing] + [
-        kept_from[need] for need in plan.needs if need in kept_from and need not in missing
+def unsupported(plan: ScenarioPlan, spec: StackSpec, *, proxy: str | None = None) -> list[str]:
+    """Return why this stack, here and now and through that proxy, cannot play a scenario; empty when it can."""
+    needs = [need for need in plan.needs if need not in EXTENSIONS]
+    kept_from = unavailable(spec, needs)
+    missing = [need for need in needs if need not in spec.capabilities]
+    return [
+        *(f"stack {spec.name} has no {need}" for need in missing),
+        *(kept_from[need] for need in needs if need in kept_from and need not in missing),
+        *uncarried(plan, spec, proxy),
     ]
 
 
-def _facts(run: str, plan: ScenarioPlan, spec: StackSpec, options: RunOptions, *, attempt: int, key: str) -> RunFacts:
+def _facts(
+    run: str, plan: ScenarioPlan, spec: StackSpec, options: RunOptions, chosen: Choice, *, attempt: int, key: str
+) -> RunFacts:
     return RunFacts(
         v=1,
         run=run,
@@ -168,7 +178,9 @@ def _facts(run: str, plan: ScenarioPlan, spec: StackSpec, options: RunOptions, *
         attempt=attempt,
         stack=spec.name,
         launcher=options.launcher,
-        proxy=options.proxy or "embedded",
+        proxy=chosen.proxy,
+        proxy_why=chosen.why,
+        caveats=caveats(plan.faults, chosen.proxy),
         mutant=options.mutant,
         versions={"chat-chaos": __version__, "python": platform.python_version(), "system": platform.platform()},
         scenario_sha256=hashlib.sha256(plan.text.encode()).hexdigest(),

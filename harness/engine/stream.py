@@ -24,6 +24,17 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyServing:
+    """The proxy server of a run is up; ``caveats`` say what it does otherwise than the faults mean it."""
+
+    run: str
+    kind: str
+    version: str
+    why: str
+    caveats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseStarted:
     """A phase begins; ``expected_s`` is its declared length, None for phases that end by themselves."""
 
@@ -61,5 +72,5 @@ class RunSkipped:
     reason: str
 
 
-StreamItem = RunStarted | PhaseStarted | FaultMoved | RunFinished | RunSkipped
+StreamItem = RunStarted | ProxyServing | PhaseStarted | FaultMoved | RunFinished | RunSkipped
 Listener = Callable[[StreamItem], None]

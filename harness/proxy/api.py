@@ -11,7 +11,10 @@ Stream = Literal["upstream", "downstream"]
 
 @dataclass(frozen=True, slots=True)
 class ProxyInfo:
-    """Which server is in use, for the report: ``kind`` is ``embedded`` or ``toxiproxy``."""
+    """Which server is in use, for the report.
+
+    ``kind`` is ``embedded``, ``toxiproxy`` or ``image`` (the real one in a container).
+    """
 
     kind: str
     version: str

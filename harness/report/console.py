@@ -9,7 +9,7 @@ from typing import TextIO
 
 from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
-from harness.engine.stream import RunFinished, RunSkipped, StreamItem
+from harness.engine.stream import ProxyServing, RunFinished, RunSkipped, StreamItem
 from harness.report.html import NAME
 from harness.report.places import near
 from harness.report.progress import LiveProgress, NoProgress, PlainProgress, Progress
@@ -35,6 +35,7 @@ class Console:
         self._detail = detail
         self._life_of = life_of
         self.skipped: list[RunSkipped] = []
+        self._told: set[str] = set()
 
     def __call__(self, item: StreamItem) -> None:
         """Show one fact."""
@@ -43,6 +44,8 @@ class Console:
             self._progress.pause()
             self._write(describe_skip(item, self._style))
             return
+        if isinstance(item, ProxyServing):
+            self._warn(item)
         self._progress.show(item)
         if isinstance(item, RunFinished) and not item.rerun:
             self._finished(item)
@@ -56,6 +59,14 @@ class Console:
     def pause(self) -> None:
         """Leave the terminal clean, as for a message about an interruption."""
         self._progress.pause()
+
+    def _warn(self, item: ProxyServing) -> None:
+        """Say once a session what this proxy server does otherwise than the faults mean it."""
+        news = [] if self._detail.quiet else [caveat for caveat in item.caveats if caveat not in self._told]
+        if news:
+            self._told.update(news)
+            self._progress.pause()
+            sys.stderr.write("".join(f"warning: {caveat}\n" for caveat in news))
 
     def _finished(self, item: RunFinished) -> None:
         if self._results is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.engine.stream import FaultMoved, PhaseStarted, RunFinished, RunStarted
+from harness.engine.stream import FaultMoved, PhaseStarted, ProxyServing, RunFinished, RunStarted
 from harness.report.places import near
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-Step = RunStarted | PhaseStarted | FaultMoved | RunFinished
+Step = RunStarted | ProxyServing | PhaseStarted | FaultMoved | RunFinished
 
 
 class Progress(Protocol):
@@ -66,6 +66,8 @@ class PlainProgress:
                 again = f", attempt {item.attempt}" if item.attempt > 1 else ""
                 mutant = f", mutant {item.mutant}" if item.mutant else ""
                 return f"started with seed {item.seed}{mutant}{again} in {near(item.folder)}"
+            case ProxyServing() if self.verbose:
+                return f"proxy {item.kind} {item.version}: {item.why}"
             case PhaseStarted() if self.verbose:
                 return f"{item.phase}{_expected(item)}"
             case FaultMoved() if self.verbose:

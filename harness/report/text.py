@@ -53,6 +53,8 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
         lines += [_labelled("level", _level(slo), style) for slo in result.slos if "bound" in slo]
     if judged.life:
         lines += ["", *judged.life.splitlines(), ""]
+    if result.proxy_why and detail.verbose:
+        lines.append(_labelled("proxy", f"{result.proxy} {result.proxy_version}: {result.proxy_why}", style))
     if judged.report:
         lines.append(_labelled("report", judged.report, style))
     if judged.folder:
@@ -93,6 +95,8 @@ def _headline(judged: Judged, style: Style, detail: Detail) -> str:
         marks.insert(0, f"{judged.elapsed_s:.1f} s")
     if result.mutant:
         marks.append(f"mutant {result.mutant}")
+    if result.proxy not in {"embedded", "none"}:
+        marks.append(f"{result.proxy} proxy")
     if result.attempts > 1:
         marks.append(f"attempt {result.attempts}")
     name = style.paint(scenario_id(result), "bold")

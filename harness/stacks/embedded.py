@@ -20,6 +20,7 @@ from harness.stacks.filling import placeholders
 from harness.stacks.folders import OWNER_FILE
 from harness.stacks.making import Maker
 from harness.stacks.ports import LOOPBACK, Ports
+from harness.stacks.proxy_choice import EMBEDDED
 from harness.stacks.proxy_server import edges, make_proxies, running_proxy_server
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -67,8 +68,10 @@ class EmbeddedLauncher:
         with Ports() as reserved:
             ports = {name: reserved.reserve() for name in sorted(reachable)}
             log = folder / "logs" / "proxy.log"
-            async with running_proxy_server(processes, env=base, log=log, seed=seed) as (server, pid):
-                proxies = Proxies(server.info, pid, await make_proxies(server, links, ports, run=run))
+            served = running_proxy_server(processes, env=base, log=log, seed=seed, proxy=proxy or EMBEDDED)
+            async with served as (server, pid):
+                made = await make_proxies(server, links, ports, run=run, reserved=reserved)
+                proxies = Proxies(server.info, pid, made)
                 known = {
                     "data": str(data),
                     "mutant": mutant or "",

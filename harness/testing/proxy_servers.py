@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,14 +13,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.core.errors import EnvironmentFault
+from harness.stacks.proxy_choice import HOW_TO_GET_TOXIPROXY, find_toxiproxy
 
 ServerKind = Literal["embedded", "toxiproxy"]
 
-BINARY_VARIABLE = "CHAT_CHAOS_TOXIPROXY"
-HOW_TO_GET_TOXIPROXY = (
-    "go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0, then "
-    f'{BINARY_VARIABLE}="$(go env GOPATH)/bin/server"; or a toxiproxy-server on PATH'
-)
 START_WITHIN_S = 10.0
 END_WITHIN_S = 5.0
 PORT_ATTEMPTS = 5
@@ -41,11 +36,6 @@ class RunningServer:
     def url(self) -> str:
         """Base address of its HTTP API."""
         return f"http://{self.host}:{self.port}"
-
-
-def find_toxiproxy() -> str | None:
-    """Path of the real Toxiproxy: what CHAT_CHAOS_TOXIPROXY names, else ``toxiproxy-server`` on PATH, else None."""
-    return shutil.which(os.environ.get(BINARY_VARIABLE) or "toxiproxy-server")
 
 
 @contextmanager

@@ -15,13 +15,8 @@ from typing import Any, Self
 
 import pytest
 
-from harness.testing.proxy_servers import (
-    BINARY_VARIABLE,
-    HOW_TO_GET_TOXIPROXY,
-    RunningServer,
-    find_toxiproxy,
-    running_server,
-)
+from harness.stacks.proxy_choice import BINARY_VARIABLE, HOW_TO_GET_TOXIPROXY, find_toxiproxy
+from harness.testing.proxy_servers import RunningServer, running_server
 
 PATIENCE_S = 5.0
 SERVERS = ["embedded", pytest.param("toxiproxy", marks=pytest.mark.toxiproxy)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.testing.proxy_servers import BINARY_VARIABLE
+from harness.stacks.proxy_choice import BINARY_VARIABLE
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "bench_proxy.py"
 

@@ -19,6 +19,7 @@ from harness.proxy.adapter import ToxiproxyServer, connect
 from harness.scenario.stackfile import load_stack
 from harness.stacks.api import Stack
 from harness.stacks.launchers import launcher
+from harness.stacks.proxy_choice import AUTO, EMBEDDED
 from harness.stacks.watcher_client import Watcher
 
 DEFAULT_STACK = "reference"
@@ -67,9 +68,15 @@ async def running(options: RunOptions) -> AsyncIterator[Host]:
             key=key,
             keep=options.keep,
             seed=options.seed,
+            proxy=_proxy(options),
         )
         async with launched as stack, await connect(stack.proxy.url) as server:
             yield Host(stack, server, watcher, folder, options, key)
+
+
+def _proxy(options: RunOptions) -> str | None:
+    """What a test in Python will do is not known when its stack starts: unasked, it gets the server that can most."""
+    return EMBEDDED if options.proxy in {None, AUTO} else options.proxy
 
 
 def refuse_spoiled(host: Host) -> None:

@@ -27,6 +27,7 @@ from harness.engine.defects import with_client_defect
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.judge import judge_folder
 from harness.engine.people import configuration, playing, spawn_swarm
+from harness.engine.proxying import caveats
 from harness.engine.session import unsupported
 from harness.faults.api import People
 from harness.history.recorder import Recorder
@@ -119,7 +120,7 @@ class LiveRun:
         if self.over:
             raise UsageError("the run is over: the first chaos_history.check() ends it", hint="inject before it")
         plan = plan_of(self.identity.place, self._called, self.host.stack.spec, (name, keys))
-        if reasons := unsupported(plan, self.host.stack.spec):
+        if reasons := unsupported(plan, self.host.stack.spec, proxy=self.host.stack.proxy.kind):
             pytest.skip(f"unsupported: {'; '.join(reasons)}")
         if not self.injections:
             await self._enter("inject")
@@ -222,7 +223,9 @@ class LiveRun:
             attempt=1,
             stack=spec.name,
             launcher=options.launcher,
-            proxy=options.proxy or "embedded",
+            proxy=self.host.stack.proxy.kind,
+            proxy_version=self.host.stack.proxy.version,
+            caveats=caveats(self._faults, self.host.stack.proxy.kind),
             mutant=options.mutant,
             versions={"chat-chaos": __version__, "python": platform.python_version(), "system": platform.platform()},
             scenario_sha256=hashlib.sha256(b"").hexdigest(),
