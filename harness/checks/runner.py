@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.catalogue import Check, checks
+from harness.checks.causes import Finding, causes_of, in_turn
 from harness.core.axes import PRECEDENCES
 from harness.core.errors import UsageError
 from harness.core.plan import ClientBehaviour
-from harness.core.results import CheckResult, Witness
+from harness.core.results import CheckResult
 from harness.core.stack import Promises
 from harness.core.verdicts import Verdict
-from harness.history.faults import FaultWindow, bearing_on, fault_windows
+from harness.history.faults import FaultWindow, fault_windows
 
 if TYPE_CHECKING:
     from harness.history.ingest import History
@@ -25,7 +26,6 @@ MAX_WITNESSES = 5
 
 RECOVER_WITHIN_S = 10.0
 _FETCHED = 20_000
-_GRACE_NS = 1_000_000_000
 
 
 def run_checks(
@@ -83,26 +83,6 @@ def prepare(
         "insert into precedences values (?, ?, ?, ?, ?, ?)",
         [[one.id, one.later, list(one.earlier), one.scope, one.if_recorded, one.text] for one in rules],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One violation as a check's SQL gave it; ``kind`` tells apart the ways in which one promise breaks."""
-
-    kind: str
-    client_message_id: str | None
-    message_id: str | None
-    conversation_id: str | None
-    device: str | None
-    mono_ns: int | None
-    last_step: str | None
-    missing_step: str | None
-    text: str
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """What makes it this violation and no other."""
-        return (self.kind, self.client_message_id or "", self.message_id or "", self.device or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +157,7 @@ def _result(
         required=required,
         exercised=found.exercised,
         violations=found.violations,
-        witnesses=tuple(_witnesses(history, found.rows, windows)),
+        witnesses=in_turn(causes_of(history, found.rows, windows), MAX_WITNESSES),
         undecided=found.undecided,
         note=note,
     )
@@ -200,53 +180,6 @@ def _too_little(history: History, check: Check, found: Findings) -> str:
     if absent := [name for name in check.needs if name not in seen]:
         return f"the history has no {', no '.join(absent)}"
     return f"it had {found.exercised} of at least {check.minimum} to judge, {found.undecided} could not be decided"
-
-
-def _witnesses(history: History, rows: Sequence[Finding], windows: Sequence[FaultWindow]) -> list[Witness]:
-    """One of each cause first: a defect that shows a thousand times must not hide another that shows once."""
-    lives = _lives(history) if rows else {}
-    causes: dict[tuple[object, ...], int] = {}
-    ranked = []
-    for row in rows:
-        met = bearing_on(windows, *_span(row, lives), vanished=row.missing_step == "stored")
-        faults = tuple(window.fault for window in met)
-        cause = (row.kind, row.last_step, row.missing_step, faults)
-        causes[cause] = causes.get(cause, 0) + 1
-        ranked.append((causes[cause], row, faults))
-    ranked.sort(key=lambda one: one[0])
-    return [_witness(row, faults) for _, row, faults in ranked[:MAX_WITNESSES]]
-
-
-def _lives(history: History) -> dict[str, tuple[int, int]]:
-    """From the first attempt of each violated message to the last thing seen of it before the final reading."""
-    found = history.rows(
-        "select s.client_message_id, s.started_ns, max(e.mono_ns) from sends as s"
-        " semi join found as f on f.client_message_id = s.client_message_id"
-        " join events as e on e.client_message_id = s.client_message_id"
-        " where e.observer in ('client', 'wire') and e.mono_ns < (select final_ns from run_times) group by all"
-    )
-    return {message: (started, last) for message, started, last in found}
-
-
-def _span(row: Finding, lives: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
-    """A second is added: a fault that struck just after the last sign of a message may be why it was the last."""
-    moment = row.mono_ns or 0
-    started, last = lives.get(row.client_message_id or "", (moment, moment))
-    return started, last + _GRACE_NS
-
-
-def _witness(row: Finding, faults: tuple[str, ...]) -> Witness:
-    return Witness(
-        text=row.text,
-        client_message_id=row.client_message_id,
-        message_id=row.message_id,
-        conversation_id=row.conversation_id,
-        device=row.device,
-        mono_ns=row.mono_ns,
-        last_step=row.last_step,
-        missing_step=row.missing_step,
-        faults=faults,
-    )
 
 
 def _ns(seconds: float | None) -> int | None:

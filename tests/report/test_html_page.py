@@ -168,6 +168,18 @@ def test_violations_are_gathered_by_cause(run_folder: Callable[..., Path]) -> No
     assert outline(page).ids.count("check-acked_never_lost-2") == 1
 
 
+def test_violations_of_a_naive_client_are_gathered_too(run_folder: Callable[..., Path]) -> None:
+    """A page that looks at the history again looks with the same eyes as the judge: all seven are counted."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone")
+    for number in range(7):
+        message = builder.send(f"storm-{number}", 2.0 + number * 3, answers=(None,))
+        for attempt in range(2, 15):
+            builder.attempt(message, attempt, 2.0 + number * 3 + attempt / 50, None)
+    builder.final_sync("alice/phone", "bob/phone").archive(["alice", "bob"], [])
+    page = write_report(run_folder(builder, client="naive")).read_text()
+    assert "and 6 like it" in page
+
+
 @pytest.mark.slow
 def test_a_long_bad_run_stays_small(run_folder: Callable[..., Path]) -> None:
     """Thousands of lost messages make a page below 500 KB that still counts them all."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.checks.catalogue import checks
+from harness.checks.causes import Cause
 from harness.core.results import Witness
 from harness.history.trace import Life
 from harness.history.words import MISSING, describe, who
-from harness.report.html.breakage import Cause
 from harness.report.html.lanes_svg import draw_picture, legend
 from harness.report.html.loglines import Excerpt, LogLine, excerpts
 from harness.report.html.markup import Html, el, escape, join

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.checks.causes import Cause
 from harness.core.errors import UsageError
 from harness.core.events import Event
 from harness.core.results import RunResult, Witness
@@ -19,7 +20,7 @@ from harness.engine.judge import judge_folder
 from harness.faults.registry import kinds
 from harness.history.ingest import open_history
 from harness.history.trace import Life, render, trace
-from harness.report.html.breakage import Broken, Cause, broken_promises
+from harness.report.html.breakage import Broken, broken_promises
 from harness.report.html.lanes import Scene
 from harness.report.html.loglines import LogLine, read_logs
 from harness.report.html.strip import Strip, strip_of
@@ -88,7 +89,7 @@ def read_subject(folder: Path) -> Subject:
 
 def _told(history: History, subject: Subject) -> Subject:
     result = subject.result
-    broken = broken_promises(history, result, subject.facts.recover_within_s)
+    broken = broken_promises(history, result, subject.facts.recover_within_s, subject.facts.client)
     struck = [one for promise in broken for one in promise.struck]
     drafts = [[_draft(history, cause) for cause in one.causes[:MOST_EXAMPLES]] for one in broken]
     every = [draft for several in drafts for draft in several]
