@@ -7,20 +7,21 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.stack import EmbeddedService, StackSpec
 from harness.providers.registry import provider_kind
+from harness.proxy.adapter import ToxiproxyServer
 from harness.stacks.api import Processes, Stack
 from harness.stacks.embedded_stack import EmbeddedStack, Proxies
 from harness.stacks.filling import placeholders
 from harness.stacks.folders import OWNER_FILE
 from harness.stacks.making import Maker
 from harness.stacks.ports import LOOPBACK, Ports
-from harness.stacks.proxy_choice import EMBEDDED
+from harness.stacks.proxy_choice import EMBEDDED, IMAGE
 from harness.stacks.proxy_server import edges, make_proxies, running_proxy_server
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -68,8 +69,7 @@ class EmbeddedLauncher:
         with Ports() as reserved:
             ports = {name: reserved.reserve() for name in sorted(reachable)}
             log = folder / "logs" / "proxy.log"
-            served = running_proxy_server(processes, env=base, log=log, seed=seed, proxy=proxy or EMBEDDED)
-            async with served as (server, pid):
+            async with _serving(proxy or EMBEDDED, processes, run=run, env=base, log=log, seed=seed) as (server, pid):
                 made = await make_proxies(server, links, ports, run=run, reserved=reserved)
                 proxies = Proxies(server.info, pid, made)
                 known = {
@@ -103,6 +103,17 @@ class EmbeddedLauncher:
                     await stack.stop()
                     if keep:
                         await asyncio.to_thread(_keep, data, folder / "data")
+
+
+def _serving(
+    proxy: str, processes: Processes, *, run: str, env: Mapping[str, str], log: Path, seed: int
+) -> AbstractAsyncContextManager[tuple[ToxiproxyServer, int]]:
+    """Run the proxy server of that name."""
+    if proxy != IMAGE:
+        return running_proxy_server(processes, env=env, log=log, seed=seed, proxy=proxy)
+    from harness.stacks.proxy_image import running_proxy_image  # noqa: PLC0415 - the Docker SDK takes its time
+
+    return running_proxy_image(processes, run=run, log=log)
 
 
 def _check(

@@ -58,6 +58,10 @@ def check_proxy(wanted: str, launcher: str, environment: Mapping[str, str] | Non
     """
     if wanted not in PROXIES:
         raise UsageError(f"there is no proxy {wanted!r}", hint=f"known: {', '.join(PROXIES)}")
+    if wanted == IMAGE:
+        from harness.stacks.docker_client import connect  # noqa: PLC0415 - the Docker SDK takes its time
+
+        connect(environment).close()
     if wanted != TOXIPROXY:
         return
     if launcher in _IN_CONTAINERS:
