@@ -1,4 +1,4 @@
-"""Where the scenarios and stacks that come with the package lie: in the wheel, or beside it in a checkout."""
+"""Where the scenarios, stacks and images that come with the package lie: in the wheel, or beside it in a checkout."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ def scenarios_folder() -> Path:
 def stacks_folder() -> Path:
     """Folder of the stack files that come with chat-chaos."""
     return _shipped("stacks", _PACKAGE.parent / "fixtures" / "stacks")
+
+
+def docker_folder() -> Path:
+    """Folder of the images that come with chat-chaos, one folder with a Dockerfile for each."""
+    return _shipped("docker", _PACKAGE.parent / "docker")
+
+
+def package_folder() -> Path:
+    """Folder of the package itself."""
+    return _PACKAGE
 
 
 def _shipped(name: str, checkout: Path) -> Path:

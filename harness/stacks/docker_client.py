@@ -109,11 +109,11 @@ def _unreachable(where: str, problem: Exception) -> EnvironmentFault:
     if where.startswith("unix://") and path.is_socket() and not os.access(path, os.W_OK):
         what = f"the container engine at {where} may not be used by this user"
         return EnvironmentFault(what, hint="join the group that owns the socket (`docker`), or run as its owner")
-    return EnvironmentFault(f"the container engine at {where} does not answer: {_short(problem)}", hint=HOW_TO_GET)
+    return EnvironmentFault(f"the container engine at {where} does not answer: {reason(problem)}", hint=HOW_TO_GET)
 
 
-def _short(problem: Exception) -> str:
-    """The innermost reason: the SDK wraps urllib3's errors in requests' errors in its own."""
+def reason(problem: Exception) -> str:
+    """Return the innermost reason: the SDK wraps urllib3's errors in requests' errors in its own."""
     while (inner := problem.__cause__ or problem.__context__) is not None and isinstance(inner, Exception):
         problem = inner
     return (str(problem) or type(problem).__name__).splitlines()[0]
