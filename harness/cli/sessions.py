@@ -57,7 +57,7 @@ def play(plans: Sequence[ScenarioPlan], options: RunOptions, console: Console, *
     Raises ``Interrupted``, which names the folders of the runs underway, on Ctrl-C.
     """
     reports = HtmlReport(lambda text: _warn(console, text))
-    return _interruptible(lambda listener: run_session(plans, options, listener), console, (reports, *others))
+    return _interruptible(lambda listener: run_session(plans, options, listener, reports), console, others)
 
 
 def play_matrix(

@@ -80,7 +80,7 @@ class Act:
     async def apply(self) -> None:
         """Give the command, journaled first, and read back whether it took."""
         self._before = await self._counters()
-        self._stage.journal.applying(self.plan.id, self._fault.undo_commands())
+        await asyncio.to_thread(self._stage.journal.applying, self.plan.id, self._fault.undo_commands())
         self.outstanding = True
         # The disturbance begins somewhere inside `apply`: whoever looks for its effects has to look from here.
         began_ns = time.monotonic_ns()
@@ -105,7 +105,7 @@ class Act:
         for _ in range(HEAL_TRIES):
             evidence = await self._try_heal()
             if evidence is not None:
-                self._stage.journal.undone(self.plan.id)
+                await asyncio.to_thread(self._stage.journal.undone, self.plan.id)
                 self.outstanding = False
                 unproxied = self._stage.bypass.seen(self.plan.target)
                 self._say("fault_healed", {**evidence, **felt, "undoing_ns": undoing_ns, "unproxied": unproxied})
@@ -118,7 +118,7 @@ class Act:
         if self.outstanding:
             with suppress(*TROUBLE):
                 await self._fault.undo()
-                self._stage.journal.undone(self.plan.id)
+                await asyncio.to_thread(self._stage.journal.undone, self.plan.id)
 
     async def _try_heal(self) -> Evidence | None:
         try:

@@ -22,10 +22,10 @@ class BypassWatch:
         self._streak: dict[str, int] = {}
         self._seen: dict[str, int] = {}
 
-    def look(self) -> None:
-        """Count once."""
+    async def look(self) -> None:
+        """Count once, off the event loop: a host with many connections has long books to read."""
         for service in client_services(self._stack.spec):
-            found = self._stack.unproxied(service) or 0
+            found = await asyncio.to_thread(self._stack.unproxied, service) or 0
             self._streak[service] = self._streak.get(service, 0) + 1 if found else 0
             if self._streak[service] >= SURE_AFTER:
                 self._seen[service] = max(found, self._seen.get(service, 0))
@@ -47,7 +47,7 @@ class BypassWatch:
 
     async def _forever(self) -> None:
         while True:
-            self.look()
+            await self.look()
             await asyncio.sleep(LOOK_EVERY_S)
 
 

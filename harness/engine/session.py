@@ -8,28 +8,35 @@ import platform
 import secrets
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness import __version__
 from harness.core.digests import canary
 from harness.core.errors import NothingSelected, UsageError
 from harness.core.ids import new_run_id
 from harness.core.plan import ScenarioPlan
-from harness.core.results import RunResult
+from harness.core.results import Reason, RunResult
 from harness.core.stack import StackSpec, promises_as_data
 from harness.core.verdicts import Verdict
 from harness.engine.defects import titles, with_client_defect
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.judge import judge_folder
+from harness.engine.means import without_means
 from harness.engine.options import RunOptions
-from harness.engine.proxying import caveats, proxy_for, uncarried
+from harness.engine.proxying import caveats, proxy_for, uncarried, wanted
 from harness.engine.run import Assignment, Run
 from harness.engine.stream import Listener, RunFinished, RunSkipped, RunStarted
 from harness.scenario.stackfile import load_stack
 from harness.stacks.capabilities import unavailable
 from harness.stacks.launchers import LAUNCHERS
 from harness.stacks.proxy_choice import AUTO, EXTENSIONS, Choice, check_proxy
+
+JUDGES = 2
+"""Runs that are judged at the same time. They have threads of their own, and few: many runs that end together must
+not hold up the faults of those that are still being played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +48,27 @@ class Job:
     options: RunOptions
 
 
-async def run_session(plans: Sequence[ScenarioPlan], options: RunOptions, listener: Listener) -> list[RunResult]:
+Afterwards = Callable[[Path], None]
+
+
+def _nothing_more(_: Path) -> None:
+    pass
+
+
+async def run_session(
+    plans: Sequence[ScenarioPlan], options: RunOptions, listener: Listener, afterwards: Afterwards = _nothing_more
+) -> list[RunResult]:
     """Run every scenario that the stack can play and return the results in the order of the plans.
 
-    Raises ``UsageError`` for a choice that does not exist and ``NothingSelected`` when nothing is left to run.
+    ``afterwards`` is called with the folder of each judged run, in a worker thread, before the listener hears of its
+    end. Raises ``UsageError`` for a choice that does not exist and ``NothingSelected`` when nothing is left to run.
     """
     check_choices(options)
     jobs = [job_for(plan, options) for plan in plans]
-    left = [job for job in jobs if playable(job.plan, job.spec, listener, proxy=options.proxy)]
+    left = [job for job in jobs if playable(job, listener)]
     if not left:
         raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
-    return await run_jobs(left, listener, at_once=options.jobs)
+    return await run_jobs(left, listener, at_once=options.jobs, afterwards=afterwards)
 
 
 def job_for(plan: ScenarioPlan, options: RunOptions) -> Job:
@@ -59,17 +76,25 @@ def job_for(plan: ScenarioPlan, options: RunOptions) -> Job:
     return Job(with_client_defect(plan, options.mutant), stack_for(plan, options), options)
 
 
-async def run_jobs(jobs: Sequence[Job], listener: Listener, *, at_once: int) -> list[RunResult]:
+async def run_jobs(
+    jobs: Sequence[Job], listener: Listener, *, at_once: int, afterwards: Afterwards = _nothing_more
+) -> list[RunResult]:
     """Play all jobs, so many side by side, and return the results in their order; a job given up leaves none."""
-    session = _Session(listener, at_once)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(session.play(job)) for job in jobs]
+    judges = ThreadPoolExecutor(JUDGES, thread_name_prefix="judge")
+    try:
+        session = _Session(listener, at_once, judges, afterwards)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(session.play(job)) for job in jobs]
+    finally:
+        judges.shutdown(wait=False, cancel_futures=True)
     return [result for task in tasks if (result := task.result()) is not None]
 
 
 class _Session:
-    def __init__(self, listener: Listener, at_once: int) -> None:
+    def __init__(self, listener: Listener, at_once: int, judges: Executor, afterwards: Afterwards) -> None:
         self._listener = listener
+        self._judges = judges
+        self._afterwards = afterwards
         self._slots = asyncio.Semaphore(at_once)
         self._stopped = False
 
@@ -97,12 +122,19 @@ class _Session:
         self._listener(RunStarted(run, plan, options.seed, folder.path, attempt, options.mutant))
         assignment = Assignment(run, plan, spec, folder, options, attempt, key, chosen)
         trouble = await Run(assignment, self._listener).play()
-        result = await asyncio.to_thread(judge_folder, folder.path, trouble)
-        folder.write_results(result)
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._judges, _judge, folder, trouble, self._afterwards)
         last = result.verdict is not Verdict.INCONCLUSIVE or attempt > options.reruns
         elapsed = time.monotonic() - began
         self._listener(RunFinished(run, plan, result, folder.path, elapsed, rerun=not last))
         return result, last
+
+
+def _judge(folder: RunFolder, trouble: Sequence[Reason], afterwards: Afterwards) -> RunResult:
+    result = judge_folder(folder.path, trouble)
+    folder.write_results(result)
+    afterwards(folder.path)
+    return result
 
 
 def _again(job: Job, attempt: int) -> Job:
@@ -145,23 +177,24 @@ def stack_for(plan: ScenarioPlan, options: RunOptions) -> StackSpec:
     return load_stack(options.stack or plan.stack, parameters=options.parameters)
 
 
-def playable(plan: ScenarioPlan, spec: StackSpec, listener: Listener, *, proxy: str | None = None) -> bool:
-    """Tell whether this stack, through that proxy, can play a scenario; one that it cannot is told to the listener."""
-    reasons = unsupported(plan, spec, proxy=proxy)
+def playable(job: Job, listener: Listener) -> bool:
+    """Tell whether a scenario can be played as chosen; one that cannot is told to the listener."""
+    reasons = unsupported(job.plan, job.spec, launcher=job.options.launcher, proxy=job.options.proxy)
     if reasons:
-        listener(RunSkipped(plan, f"unsupported: {'; '.join(reasons)}"))
+        listener(RunSkipped(job.plan, f"unsupported: {'; '.join(reasons)}"))
     return not reasons
 
 
-def unsupported(plan: ScenarioPlan, spec: StackSpec, *, proxy: str | None = None) -> list[str]:
-    """Return why this stack, here and now and through that proxy, cannot play a scenario; empty when it can."""
+def unsupported(plan: ScenarioPlan, spec: StackSpec, *, launcher: str, proxy: str | None = None) -> list[str]:
+    """Return why this stack, here and now, so launched and proxied, cannot play a scenario; empty when it can."""
     needs = [need for need in plan.needs if need not in EXTENSIONS]
     kept_from = unavailable(spec, needs)
     missing = [need for need in needs if need not in spec.capabilities]
     return [
         *(f"stack {spec.name} has no {need}" for need in missing),
         *(kept_from[need] for need in needs if need in kept_from and need not in missing),
-        *uncarried(plan, spec, proxy),
+        *without_means(plan.faults, spec, launcher),
+        *uncarried(plan, spec, wanted(spec, launcher, proxy)),
     ]
 
 

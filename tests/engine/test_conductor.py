@@ -150,7 +150,7 @@ def test_connections_round_the_proxy_are_seen_when_they_stay() -> None:
     stack = fake_stack(ALL)
     watch = BypassWatch(stack)
     stack.around = 2
-    watch.look()
+    asyncio.run(watch.look())
     assert watch.seen(ALL) == 0
-    watch.look()
+    asyncio.run(watch.look())
     assert watch.seen(ALICE) == 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from harness.core.plan import FaultPlan, Start
 from harness.core.verdicts import Verdict
 from harness.engine.folder import RunFolder
 from harness.engine.judge import judge_folder
-from harness.engine.stream import RunFinished
 from harness.report.html.listener import HtmlReport
 from harness.report.html.page import write_report
 from harness.testing.histories import HistoryBuilder, at_ns
@@ -198,23 +196,19 @@ def test_a_folder_of_something_else_is_named(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_each_finished_run_leaves_its_page(
-    lost_message: Path, tmp_path: Path, finished: Callable[..., RunFinished]
-) -> None:
-    """The listener writes when a run is over and keeps silent."""
+def test_each_judged_run_leaves_its_page(lost_message: Path, tmp_path: Path) -> None:
+    """The page is written without a word."""
     folder = shutil.copytree(lost_message, tmp_path / "run", ignore=shutil.ignore_patterns("report.html"))
     warnings: list[str] = []
-    HtmlReport(warnings.append)(replace(finished(), folder=folder))
+    HtmlReport(warnings.append)(folder)
     assert (folder / "report.html").is_file()
     assert warnings == []
 
 
-def test_a_page_that_cannot_be_written_does_not_end_the_session(
-    tmp_path: Path, finished: Callable[..., RunFinished]
-) -> None:
+def test_a_page_that_cannot_be_written_does_not_end_the_session(tmp_path: Path) -> None:
     """The verdict stands; the warning says what went wrong and how to try again."""
     warnings: list[str] = []
-    HtmlReport(warnings.append)(replace(finished(), folder=tmp_path))
+    HtmlReport(warnings.append)(tmp_path)
     [warning] = warnings
     assert "is no run folder" in warning
     assert f"chat-chaos report {tmp_path}" in warning
