@@ -34,10 +34,11 @@ import json
 import os
 from pathlib import Path
 
-from harness.core.results import CheckResult, Counts, FaultResult, Reason, RunResult, Witness
+from harness.core.results import CheckResult, FaultResult, Reason, Witness
 from harness.core.verdicts import Verdict
 from harness.engine.folder import RunFolder
 from harness.engine.stream import FaultMoved, PhaseStarted, RunFinished, RunSkipped, RunStarted
+from harness.testing.results import judged as outcome
 
 VERDICTS = {verdicts!r}
 LOST = "message m-1 was acknowledged and is missing"
@@ -82,11 +83,9 @@ def judged(word, run, plan, options):
         id="acked_never_lost", verdict=verdict, required=True, exercised=9, violations=int(broken),
         witnesses=(Witness(text=LOST),) if broken else (),
     )
-    return RunResult(
-        v=1, run=run, scenario=plan.name, params=plan.matrix, seed=options.seed, stack="reference",
-        launcher="embedded", proxy="embedded", verdict=verdict, exit_code=verdict.exit_code, attempts=1,
-        reasons=(REASONS[word],) if word in REASONS else (), counts=Counts(), checks=(check,), faults=(FAULT,),
-        slos=(), promises={{}}, not_judged=(), replay="chat-chaos run it", mutant=options.mutant,
+    return outcome(
+        verdict, run=run, scenario=plan.name, params=plan.matrix, seed=options.seed, mutant=options.mutant,
+        reasons=(REASONS[word],) if word in REASONS else (), checks=(check,), faults=(FAULT,),
     )
 '''
 

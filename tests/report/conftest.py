@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness.core.plan import FaultPlan, PersonPlan, PhasePlan, ScenarioPlan, Start
-from harness.core.results import CheckResult, Counts, FaultResult, Reason, RunResult, Witness
+from harness.core.results import CheckResult, Counts, FaultResult, Reason, Witness
 from harness.core.stack import Promises, promises_as_data
 from harness.core.verdicts import Verdict
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.judge import judge_folder
 from harness.engine.stream import RunFinished
 from harness.testing.histories import HistoryBuilder, at_ns
+from harness.testing.results import judged
 
 LOST = "alice's message c-1 was acknowledged and is absent from the oracle"
 
@@ -50,17 +51,9 @@ def make_finished(verdict: Verdict = Verdict.PASS, plan: ScenarioPlan | None = N
         Verdict.INCONCLUSIVE: (Reason(code="not_felt", fault="crash", text="no traffic met the fault"),),
     }
     facts: dict[str, object] = {
-        "v": 1,
         "run": f"run-{plan.id}",
         "scenario": plan.name,
         "params": plan.matrix,
-        "seed": 7,
-        "stack": "reference",
-        "launcher": "embedded",
-        "proxy": "embedded",
-        "verdict": verdict,
-        "exit_code": verdict.exit_code,
-        "attempts": 1,
         "reasons": sentences[verdict],
         "counts": Counts(events=400, sent=41, accepted=40),
         "checks": (
@@ -84,12 +77,10 @@ def make_finished(verdict: Verdict = Verdict.PASS, plan: ScenarioPlan | None = N
                 exposed=0 if gap else 3,
             ),
         ),
-        "slos": (),
         "promises": {"durability": "process_crash"},
-        "not_judged": (),
         "replay": "chat-chaos run scenarios/bad-day.chaos.yaml --seed 7",
     }
-    result = RunResult(**(facts | changes))  # type: ignore[arg-type]
+    result = judged(verdict, **(facts | changes))
     return RunFinished(run=result.run, plan=plan, result=result, folder=Path("runs/x"), elapsed_s=12.34, rerun=False)
 
 
