@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.core.plan import Transport
 from harness.core.seeds import Seed
-from harness.drivers.api import Account, Credential, Device, Session
+from harness.drivers.api import Account, Closed, Credential, Delivered, Device, Outgoing, Session
 from harness.drivers.naive import habits
 from harness.drivers.outbox import Outbox
 from harness.drivers.tokens import Tokens
@@ -27,8 +27,54 @@ Line = dict[str, Any]
 OutboxScene = Callable[[Outbox], Awaitable[None]]
 DeviceScene = Callable[[DeviceAgent], Awaitable[None]]
 
+LOST = Closed(None, "connection_lost", clean=False)
+"""How a session says that its connection broke."""
 ALICES = Device("alice/phone", "alice", "ios", "1.0.0")
 BOBS = Device("bob/phone", "bob", "ios", "1.0.0")
+
+
+class PlayOutbox(Protocol):
+    """Plays a scene with an outbox, of a naive client if it has defects, and returns the events that it recorded."""
+
+    def __call__(self, wire: Wire, scene: OutboxScene, *, defects: Sequence[str] = ()) -> list[Line]:
+        """Play."""
+        ...
+
+
+class PlayDevice(Protocol):
+    """Plays a scene with bob's phone, naive if it has defects, and returns the events that it recorded."""
+
+    def __call__(self, driver: ScriptedDriver, scene: DeviceScene, *, defects: Sequence[str] = ()) -> list[Line]:
+        """Play."""
+        ...
+
+
+def to_bob(number: int = 1, conversation: str = "alice+bob") -> Outgoing:
+    """Return a message that alice writes."""
+    return Outgoing(f"c{number}", conversation, "bob", f"text {number}", 0)
+
+
+def for_bob(number: int, sender: str = "alice") -> Delivered:
+    """Return a message that reaches a device of bob."""
+    return Delivered(f"m{number}", f"c{number}", "alice+bob", sender, f"text {number}", number)
+
+
+def submit(*numbers: int) -> OutboxScene:
+    """Return a scene in which some messages are written at once and all of them get settled."""
+
+    async def scene(outbox: Outbox) -> None:
+        for number in numbers:
+            outbox.submit(to_bob(number), intended_ns=7)
+        await asyncio.sleep(60)
+        if outbox.pending:
+            raise AssertionError(f"{outbox.pending} messages were not settled within a minute")
+
+    return scene
+
+
+def told(lines: Sequence[Line]) -> list[tuple[str, int | None, str | None]]:
+    """Return the events in short."""
+    return [(line["event"], line.get("attempt"), line.get("outcome")) for line in lines]
 
 
 class Wire:

@@ -5,56 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-from harness.drivers.api import Accepted, Outgoing, Refused, Unknown
+from harness.drivers.api import Accepted, Refused, Unknown
 from harness.drivers.outbox import Outbox
-from harness.testing.clients import Line, OutboxScene, Wire, play_outbox
+from harness.testing.clients import Line, PlayOutbox, Wire, submit, to_bob, told
 from harness.testing.scripted import NEVER, Answer, ScriptedSession, accepted
 
 
-def message(number: int = 1, conversation: str = "alice+bob") -> Outgoing:
-    """A message to bob."""
-    return Outgoing(f"c{number}", conversation, "bob", f"text {number}", 0)
-
-
-class Play(Protocol):
-    """Plays a scene on an outbox, of a naive client if it has defects."""
-
-    def __call__(self, wire: Wire, scene: OutboxScene, *, defects: Sequence[str] = ()) -> list[Line]:
-        """Return the events that it recorded."""
-        ...
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Play a scene on an outbox and return the events that it recorded."""
-    return partial(play_outbox, tmp_path)
-
-
-def submit(*numbers: int) -> OutboxScene:
-    """A scene in which some messages are written at once and all of them get settled."""
-
-    async def scene(outbox: Outbox) -> None:
-        for number in numbers:
-            outbox.submit(message(number), intended_ns=7)
-        await asyncio.sleep(60)
-        assert outbox.pending == 0
-
-    return scene
-
-
-def told(lines: list[Line]) -> list[tuple[str, int | None, str | None]]:
-    """The events in short."""
-    return [(line["event"], line.get("attempt"), line.get("outcome")) for line in lines]
-
-
-def test_an_accepted_message_has_a_beginning_and_an_end(play: Play) -> None:
+def test_an_accepted_message_has_a_beginning_and_an_end(play: PlayOutbox) -> None:
     """Both events carry all that a check needs to follow the message, and never its text."""
     started, answered = play(Wire(ScriptedSession()), submit(1))
     common: Line = {
@@ -71,7 +31,7 @@ def test_an_accepted_message_has_a_beginning_and_an_end(play: Play) -> None:
     assert "text 1" not in json.dumps([started, answered])
 
 
-def test_a_lost_answer_is_asked_for_again_under_the_same_id(play: Play) -> None:
+def test_a_lost_answer_is_asked_for_again_under_the_same_id(play: PlayOutbox) -> None:
     """After a second of silence the outcome is unknown, the connection is dropped, and the id stays."""
     first, second = ScriptedSession("c1", answers=deque([NEVER])), ScriptedSession("c2")
     wire = Wire(first, second)
@@ -90,20 +50,20 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_id(play: Play) -> None:
     assert second.sent == [("c1", 2)]
 
 
-def test_a_message_waits_for_the_one_before_it(play: Play) -> None:
+def test_a_message_waits_for_the_one_before_it(play: PlayOutbox) -> None:
     """Whatever happens to the first, the second of a conversation never overtakes it."""
     session = ScriptedSession(answers=deque([Unknown("http_503", http_status=503)] * 3))
     play(Wire(session), submit(1, 2))
     assert session.sent == [("c1", 1), ("c1", 2), ("c1", 3), ("c1", 4), ("c2", 1)]
 
 
-def test_conversations_do_not_wait_for_each_other(play: Play) -> None:
+def test_conversations_do_not_wait_for_each_other(play: PlayOutbox) -> None:
     """One that is stuck holds up nobody else."""
     session = ScriptedSession(answers=deque([NEVER]))
 
     async def scene(outbox: Outbox) -> None:
-        outbox.submit(message(1, "alice+bob"), intended_ns=0)
-        outbox.submit(message(2, "alice+carol"), intended_ns=0)
+        outbox.submit(to_bob(1, "alice+bob"), intended_ns=0)
+        outbox.submit(to_bob(2, "alice+carol"), intended_ns=0)
         await asyncio.sleep(0.5)
         assert (outbox.pending, outbox.in_flight) == (1, 1)
         assert session.sent == [("c1", 1), ("c2", 1)]
@@ -111,7 +71,7 @@ def test_conversations_do_not_wait_for_each_other(play: Play) -> None:
     play(Wire(session), scene)
 
 
-def test_a_final_refusal_is_not_repeated(play: Play) -> None:
+def test_a_final_refusal_is_not_repeated(play: PlayOutbox) -> None:
     """What the service will never take is shown to the user as failed, and the next message goes out."""
     session = ScriptedSession(answers=deque([Refused("unknown_recipient", http_status=404)]))
     lines = play(Wire(session), submit(1, 2))
@@ -120,7 +80,7 @@ def test_a_final_refusal_is_not_repeated(play: Play) -> None:
     assert session.sent == [("c1", 1), ("c2", 1)]
 
 
-def test_retry_after_is_obeyed(play: Play) -> None:
+def test_retry_after_is_obeyed(play: PlayOutbox) -> None:
     """The service's own wish is the least wait, and both are on record."""
     refusal = Refused("rate_limited", http_status=429, retry_after_ms=3000)
     wire = Wire(ScriptedSession(answers=deque([refusal])))
@@ -132,7 +92,7 @@ def test_retry_after_is_obeyed(play: Play) -> None:
     assert wire.drops == []
 
 
-def test_an_expired_login_takes_a_new_connection(play: Play) -> None:
+def test_an_expired_login_takes_a_new_connection(play: PlayOutbox) -> None:
     """401 is retried, but never with the same credential."""
     wire = Wire(ScriptedSession(answers=deque([Refused("token_expired", http_status=401)])))
     lines = play(wire, submit(1))
@@ -140,7 +100,7 @@ def test_an_expired_login_takes_a_new_connection(play: Play) -> None:
     assert told(lines)[-1] == ("server_accepted", 2, "ok")
 
 
-def test_without_a_connection_a_send_fails_once_and_then_waits(play: Play) -> None:
+def test_without_a_connection_a_send_fails_once_and_then_waits(play: PlayOutbox) -> None:
     """The user sees that it did not go out; the client does not spin while it cannot send."""
     lines = play(Wire(), submit(1))
     assert told(lines) == [
@@ -157,16 +117,16 @@ def test_without_a_connection_a_send_fails_once_and_then_waits(play: Play) -> No
 @pytest.mark.parametrize(
     ("answers", "outcome"), [([NEVER], "unknown"), ([Refused("rate_limited", http_status=429)] * 99, "fail")]
 )
-def test_giving_up_says_what_is_known(play: Play, answers: list[Answer], outcome: str) -> None:
+def test_giving_up_says_what_is_known(play: PlayOutbox, answers: list[Answer], outcome: str) -> None:
     """A message that may have arrived is unknown; one that was always refused has failed; one never tried, too."""
 
     async def scene(outbox: Outbox) -> None:
-        outbox.submit(message(1), intended_ns=0)
-        outbox.submit(message(2), intended_ns=0)
+        outbox.submit(to_bob(1), intended_ns=0)
+        outbox.submit(to_bob(2), intended_ns=0)
         await asyncio.sleep(0.5)
         outbox.give_up()
         assert outbox.pending == 0
-        outbox.submit(message(3), intended_ns=0)
+        outbox.submit(to_bob(3), intended_ns=0)
 
     lines = play(Wire(ScriptedSession(answers=deque(answers))), scene)
     final = [line for line in lines if line.get("detail") == {"final": True}]
@@ -175,12 +135,12 @@ def test_giving_up_says_what_is_known(play: Play, answers: list[Answer], outcome
     assert "c3" not in {line["op"] for line in lines}
 
 
-def test_doubt_stays_with_a_message(play: Play) -> None:
+def test_doubt_stays_with_a_message(play: PlayOutbox) -> None:
     """After one unknown attempt later refusals do not make a message certainly absent."""
     answers: list[Answer] = [Unknown("http_503", http_status=503), *[Refused("rate_limited", http_status=429)] * 99]
 
     async def scene(outbox: Outbox) -> None:
-        outbox.submit(message(1), intended_ns=0)
+        outbox.submit(to_bob(1), intended_ns=0)
         await asyncio.sleep(5)
 
     lines = play(Wire(ScriptedSession(answers=deque(answers))), scene)
@@ -188,12 +148,12 @@ def test_doubt_stays_with_a_message(play: Play) -> None:
     assert lines[-1]["outcome"] == "unknown"
 
 
-def test_waits_grow_and_stay_bounded_through_a_long_outage(play: Play) -> None:
+def test_waits_grow_and_stay_bounded_through_a_long_outage(play: PlayOutbox) -> None:
     """Ten minutes of a sick service bring about one attempt a second, not a storm."""
     session = ScriptedSession(answers=deque([Unknown("http_503", http_status=503)] * 10_000))
 
     async def scene(outbox: Outbox) -> None:
-        outbox.submit(message(1), intended_ns=0)
+        outbox.submit(to_bob(1), intended_ns=0)
         await asyncio.sleep(600)
 
     delays = [line["delay_ms"] for line in play(Wire(session), scene) if line["event"] == "client_retry_scheduled"]
@@ -203,4 +163,4 @@ def test_waits_grow_and_stay_bounded_through_a_long_outage(play: Play) -> None:
 
 def test_a_scripted_acceptance_names_its_message() -> None:
     """The helper that these tests stand on answers for the message it was given."""
-    assert accepted(message(5)) == Accepted("m-c5", "alice+bob", conversation_seq=1)
+    assert accepted(to_bob(5)) == Accepted("m-c5", "alice+bob", conversation_seq=1)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
-from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -19,49 +15,13 @@ from harness.drivers.api import Outgoing, Refused, Unknown
 from harness.drivers.defects import DEFECTS
 from harness.drivers.naive import habits
 from harness.drivers.outbox import Outbox
-from harness.testing.clients import Line, OutboxScene, Wire, play_outbox
+from harness.testing.clients import Line, PlayOutbox, Wire, submit, to_bob, told
 from harness.testing.scripted import NEVER, ScriptedSession
-
-
-def message(number: int = 1, conversation: str = "alice+bob") -> Outgoing:
-    """A message to bob."""
-    return Outgoing(f"c{number}", conversation, "bob", f"text {number}", 0)
-
-
-class Play(Protocol):
-    """Plays a scene on an outbox, of a naive client if it has defects."""
-
-    def __call__(self, wire: Wire, scene: OutboxScene, *, defects: Sequence[str] = ()) -> list[Line]:
-        """Return the events that it recorded."""
-        ...
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Play a scene on an outbox and return the events that it recorded."""
-    return partial(play_outbox, tmp_path)
-
-
-def submit(*numbers: int) -> OutboxScene:
-    """A scene in which some messages are written at once and all of them get settled."""
-
-    async def scene(outbox: Outbox) -> None:
-        for number in numbers:
-            outbox.submit(message(number), intended_ns=7)
-        await asyncio.sleep(60)
-        assert outbox.pending == 0
-
-    return scene
-
-
-def told(lines: list[Line]) -> list[tuple[str, int | None, str | None]]:
-    """The events in short."""
-    return [(line["event"], line.get("attempt"), line.get("outcome")) for line in lines]
 
 
 def over_http(number: int = 1, conversation: str = "alice+bob") -> Outgoing:
     """A message that goes by a request of its own."""
-    return replace(message(number, conversation), over="http")
+    return replace(to_bob(number, conversation), over="http")
 
 
 def sends(lines: list[Line]) -> list[Line]:
@@ -69,7 +29,7 @@ def sends(lines: list[Line]) -> list[Line]:
     return [line for line in lines if line["event"] == "client_send_started"]
 
 
-def test_a_limit_is_named_beside_the_failure(play: Play) -> None:
+def test_a_limit_is_named_beside_the_failure(play: PlayOutbox) -> None:
     """Which operation met it, and how long the service asked to wait."""
     refusal = Refused("rate_limited", http_status=429, retry_after_ms=1000)
     lines = play(Wire(ScriptedSession(answers=deque([refusal]))), submit(1))
@@ -77,15 +37,15 @@ def test_a_limit_is_named_beside_the_failure(play: Play) -> None:
     assert limited.items() >= {"op": "c1", "attempt": 1, "retry_after_ms": 1000, "device": "alice/phone"}.items()
 
 
-def test_a_limit_holds_up_everything_the_device_has_to_say(play: Play) -> None:
+def test_a_limit_holds_up_everything_the_device_has_to_say(play: PlayOutbox) -> None:
     """Another conversation asks as little during the wait as the one that was refused."""
     refusal = Refused("rate_limited", http_status=429, retry_after_ms=3000)
     session = ScriptedSession(answers=deque([refusal]))
 
     async def scene(outbox: Outbox) -> None:
-        outbox.submit(message(1), intended_ns=0)
+        outbox.submit(to_bob(1), intended_ns=0)
         await asyncio.sleep(1)
-        outbox.submit(message(2, "alice+carol"), intended_ns=0)
+        outbox.submit(to_bob(2, "alice+carol"), intended_ns=0)
         await asyncio.sleep(10)
 
     starts = {line["op"]: line["mono_ns"] / 1e9 for line in sends(play(Wire(session), scene))}
@@ -93,13 +53,13 @@ def test_a_limit_holds_up_everything_the_device_has_to_say(play: Play) -> None:
 
 
 @pytest.mark.parametrize("over", ["http", "websocket"])
-def test_a_send_refused_for_its_token_is_repeated_once_at_once(play: Play, over: Transport) -> None:
+def test_a_send_refused_for_its_token_is_repeated_once_at_once(play: PlayOutbox, over: Transport) -> None:
     """With the new token and without a wait; a second refusal is met like any other failure."""
     refusals = [Refused("token_expired", http_status=401)] * 2
     session = ScriptedSession(answers=deque(refusals))
 
     async def scene(outbox: Outbox) -> None:
-        outbox.submit(replace(message(1), over=over), intended_ns=0)
+        outbox.submit(replace(to_bob(1), over=over), intended_ns=0)
         await asyncio.sleep(5)
         assert outbox.pending == 0
 
@@ -114,7 +74,7 @@ def test_a_send_refused_for_its_token_is_repeated_once_at_once(play: Play, over:
     assert wire.drops == ([] if over == "http" else ["token_expired"] * 2)
 
 
-def test_a_send_over_http_is_told_from_one_over_the_connection(play: Play) -> None:
+def test_a_send_over_http_is_told_from_one_over_the_connection(play: PlayOutbox) -> None:
     """It has a connection of its own, so a loss of the live one says nothing about it."""
 
     async def scene(outbox: Outbox) -> None:
@@ -127,7 +87,7 @@ def test_a_send_over_http_is_told_from_one_over_the_connection(play: Play) -> No
     assert "connection" not in accepted
 
 
-def test_a_request_that_is_lost_costs_no_connection(play: Play) -> None:
+def test_a_request_that_is_lost_costs_no_connection(play: PlayOutbox) -> None:
     """Silence on one request over HTTP is no reason to distrust the live connection."""
     wire = Wire(ScriptedSession(answers=deque([NEVER])))
 
@@ -139,11 +99,11 @@ def test_a_request_that_is_lost_costs_no_connection(play: Play) -> None:
     assert wire.drops == []
 
 
-def test_a_message_to_a_group_has_no_recipient(play: Play) -> None:
+def test_a_message_to_a_group_has_no_recipient(play: PlayOutbox) -> None:
     """Its conversation says who is meant."""
 
     async def scene(outbox: Outbox) -> None:
-        outbox.submit(replace(message(), recipient=None, conversation_id="g:1"), intended_ns=0)
+        outbox.submit(replace(to_bob(), recipient=None, conversation_id="g:1"), intended_ns=0)
         await asyncio.sleep(1)
 
     lines = play(Wire(ScriptedSession()), scene)
@@ -153,7 +113,7 @@ def test_a_message_to_a_group_has_no_recipient(play: Play) -> None:
 UNAVAILABLE = Unknown("http_503", http_status=503)
 
 
-def test_a_naive_client_makes_a_new_message_of_each_retry(play: Play) -> None:
+def test_a_naive_client_makes_a_new_message_of_each_retry(play: PlayOutbox) -> None:
     """The operation stays the same in the history, the ids do not."""
     session = ScriptedSession(answers=deque([UNAVAILABLE] * 2))
     lines = play(Wire(session), submit(1), defects=["resends_with_new_id"])
@@ -162,7 +122,7 @@ def test_a_naive_client_makes_a_new_message_of_each_retry(play: Play) -> None:
     assert [line["client_message_id"] for line in sends(lines)] == ["c1", "c1-again2", "c1-again3"]
 
 
-def test_a_naive_client_does_not_hear_how_long_to_wait(play: Play) -> None:
+def test_a_naive_client_does_not_hear_how_long_to_wait(play: PlayOutbox) -> None:
     """What the service asked for is on record, and is not waited out."""
     refusal = Refused("rate_limited", http_status=429, retry_after_ms=3000)
     wire = Wire(ScriptedSession(answers=deque([refusal])))
@@ -173,11 +133,11 @@ def test_a_naive_client_does_not_hear_how_long_to_wait(play: Play) -> None:
     assert sends(lines)[1]["mono_ns"] - scheduled["mono_ns"] <= 100_000_000
 
 
-def test_a_naive_client_knocks_without_a_pause(play: Play) -> None:
+def test_a_naive_client_knocks_without_a_pause(play: PlayOutbox) -> None:
     """As often after the hundredth failure as after the first, with a connection or without."""
 
     async def scene(outbox: Outbox) -> None:
-        outbox.submit(message(), intended_ns=0)
+        outbox.submit(to_bob(), intended_ns=0)
         await asyncio.sleep(10)
 
     lines = play(Wire(), scene, defects=["retries_without_backoff"])
@@ -186,7 +146,7 @@ def test_a_naive_client_knocks_without_a_pause(play: Play) -> None:
     assert max(late - early for early, late in pairwise(times)) == pytest.approx(0.05)
 
 
-def test_a_naive_client_shows_a_sent_message_as_delivered(play: Play) -> None:
+def test_a_naive_client_shows_a_sent_message_as_delivered(play: PlayOutbox) -> None:
     """What its user sees is on record as a claim, to be told from a receipt that came."""
     lines = play(Wire(ScriptedSession()), submit(1), defects=["shows_sent_as_delivered"])
     assert lines[-1]["event"] == "delivery_receipt_received"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,16 @@ import pytest
 from harness.core.plan import DirectWorkload, PersonPlan, Workload
 from harness.drivers.api import Endpoint
 from harness.swarm.config import Route, SwarmConfig
+from harness.testing.clients import PlayDevice, play_device
 from harness.testing.reference_chat import ReferenceChat, reference_chat
 
 PATIENCE_S = 15.0
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> PlayDevice:
+    """Play a scene with bob's phone and return the events that it recorded."""
+    return partial(play_device, tmp_path)
 
 
 @dataclass(slots=True)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from harness.drivers.api import (
-    Closed,
-    Delivered,
     Outgoing,
     Page,
     Receipt,
@@ -22,26 +18,11 @@ from harness.drivers.api import (
     Unknown,
 )
 from harness.swarm.device import DeviceAgent
-from harness.testing.clients import DeviceScene, Line, events_of, play_device
+from harness.testing.clients import LOST, PlayDevice, events_of, for_bob
 from harness.testing.scripted import ScriptedDriver, ScriptedSession
 
-Play = Callable[[ScriptedDriver, DeviceScene], list[Line]]
 
-LOST = Closed(None, "connection_lost", clean=False)
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Play a scene with bob's phone and return the events that it recorded."""
-    return lambda driver, scene: play_device(tmp_path, driver, scene)
-
-
-def message(number: int, sender: str = "alice") -> Delivered:
-    """A message that reaches bob."""
-    return Delivered(f"m{number}", f"c{number}", "alice+bob", sender, f"text {number}", number)
-
-
-def test_a_device_appears_connects_and_catches_up(play: Play) -> None:
+def test_a_device_appears_connects_and_catches_up(play: PlayDevice) -> None:
     """All of it is on record, the credential only as a reference."""
 
     async def scene(agent: DeviceAgent) -> None:
@@ -58,16 +39,16 @@ def test_a_device_appears_connects_and_catches_up(play: Play) -> None:
     assert '"token"' not in json.dumps(lines)
 
 
-def test_every_arrival_is_recorded_before_repetitions_are_dropped(play: Play) -> None:
+def test_every_arrival_is_recorded_before_repetitions_are_dropped(play: PlayDevice) -> None:
     """A message that comes twice live and once by sync is three events, marked once."""
-    page = Page((message(1), message(2)), "2", more=False)
+    page = Page((for_bob(1), for_bob(2)), "2", more=False)
     session = ScriptedSession(pages=deque([page]))
 
     async def scene(agent: DeviceAgent) -> None:
         agent.come_online()
         await agent.follow_to_end()
         for _ in range(2):
-            session.pushed.put_nowait(message(1))
+            session.pushed.put_nowait(for_bob(1))
         await asyncio.sleep(1)
 
     lines = play(ScriptedDriver(dials=deque([session])), scene)
@@ -82,14 +63,14 @@ def test_every_arrival_is_recorded_before_repetitions_are_dropped(play: Play) ->
     assert "text 1" not in json.dumps(lines)
 
 
-def test_some_messages_are_opened_and_the_same_ones_every_time(play: Play) -> None:
+def test_some_messages_are_opened_and_the_same_ones_every_time(play: PlayDevice) -> None:
     """The seed and the message decide, so each opening is on record and told to the sender."""
     session = ScriptedSession()
 
     async def scene(agent: DeviceAgent) -> None:
         agent.come_online()
         for number in range(40):
-            session.pushed.put_nowait(message(number))
+            session.pushed.put_nowait(for_bob(number))
         await asyncio.sleep(1)
 
     lines = play(ScriptedDriver(dials=deque([session])), scene)
@@ -98,23 +79,23 @@ def test_some_messages_are_opened_and_the_same_ones_every_time(play: Play) -> No
     assert read == [message_id for message_id, state in session.marked if state == "read"]
 
 
-def test_own_messages_are_not_marked(play: Play) -> None:
+def test_own_messages_are_not_marked(play: PlayDevice) -> None:
     """What a person wrote elsewhere arrives here too, and needs no receipt."""
     session = ScriptedSession()
 
     async def scene(agent: DeviceAgent) -> None:
         agent.come_online()
-        session.pushed.put_nowait(message(1, sender="bob"))
+        session.pushed.put_nowait(for_bob(1, sender="bob"))
         await asyncio.sleep(1)
 
     assert len(events_of(play(ScriptedDriver(dials=deque([session])), scene), "recipient_online_delivered")) == 1
     assert session.marked == []
 
 
-def test_the_cursor_goes_on_over_reconnects_and_pages(play: Play) -> None:
+def test_the_cursor_goes_on_over_reconnects_and_pages(play: PlayDevice) -> None:
     """Each page starts where the last one ended, on whichever session."""
-    first = ScriptedSession("c1", pages=deque([Page((message(1),), "1", more=True), Page((), "1", more=False)]))
-    second = ScriptedSession("c2", pages=deque([Page((message(2),), "2", more=False)]))
+    first = ScriptedSession("c1", pages=deque([Page((for_bob(1),), "1", more=True), Page((), "1", more=False)]))
+    second = ScriptedSession("c2", pages=deque([Page((for_bob(2),), "2", more=False)]))
 
     async def scene(agent: DeviceAgent) -> None:
         agent.come_online()
@@ -130,10 +111,10 @@ def test_the_cursor_goes_on_over_reconnects_and_pages(play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [Unknown("connection_lost"), Refused("oops", http_status=400), Page((message(1),), "0", more=True)]
+    "trouble", [Unknown("connection_lost"), Refused("oops", http_status=400), Page((for_bob(1),), "0", more=True)]
 )
 def test_a_sync_that_does_not_get_to_its_end_is_taken_up_on_another_session(
-    play: Play, trouble: Page | Refused | Unknown
+    play: PlayDevice, trouble: Page | Refused | Unknown
 ) -> None:
     """Also when pages never end: a cursor that stands still is no progress."""
     still = Page((), "0", more=False)
@@ -150,7 +131,7 @@ def test_a_sync_that_does_not_get_to_its_end_is_taken_up_on_another_session(
     assert events_of(lines, "connection_lost")[0]["error_code"] == "sync_failed"
 
 
-def test_failed_dials_come_slower_and_slower(play: Play) -> None:
+def test_failed_dials_come_slower_and_slower(play: PlayDevice) -> None:
     """A service that is down for ten minutes is knocked on about once a second."""
     driver = ScriptedDriver(dials=deque([Refused("connect_failed")] * 10_000))
 
@@ -165,7 +146,7 @@ def test_failed_dials_come_slower_and_slower(play: Play) -> None:
     assert all("connection" not in line and line["error_code"] == "connect_failed" for line in lost)
 
 
-def test_sessions_that_are_cut_at_once_count_as_failures(play: Play) -> None:
+def test_sessions_that_are_cut_at_once_count_as_failures(play: PlayDevice) -> None:
     """A proxy that accepts and resets must not be dialled in a tight loop."""
     dials = [ScriptedSession(f"c{number}") for number in range(2000)]
     for session in dials:
@@ -179,7 +160,7 @@ def test_sessions_that_are_cut_at_once_count_as_failures(play: Play) -> None:
     assert 30 < len(opened) < 150
 
 
-def test_a_login_that_the_service_turns_down_is_named(play: Play) -> None:
+def test_a_login_that_the_service_turns_down_is_named(play: PlayDevice) -> None:
     """401 at the door and a token that dies in mid-session are on record, each for what it is."""
     session = ScriptedSession("c1")
     dials: deque[ScriptedSession | Refused | Unknown] = deque([Refused("unauthorized", http_status=401), session])
@@ -197,7 +178,7 @@ def test_a_login_that_the_service_turns_down_is_named(play: Play) -> None:
     ]
 
 
-def test_receipts_of_others_are_recorded(play: Play) -> None:
+def test_receipts_of_others_are_recorded(play: PlayDevice) -> None:
     """Who got it or opened it, on which of their devices, and where the word arrived."""
     session = ScriptedSession("c1")
 
@@ -216,7 +197,7 @@ def test_receipts_of_others_are_recorded(play: Play) -> None:
     assert delivered["detail"] == {"by_device": "alice/phone"}
 
 
-def test_an_absence_is_on_purpose_and_what_is_written_meanwhile_waits(play: Play) -> None:
+def test_an_absence_is_on_purpose_and_what_is_written_meanwhile_waits(play: PlayDevice) -> None:
     """The device says goodbye, dials nobody, and on its return sends and syncs."""
     driver = ScriptedDriver()
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from harness.drivers.api import (
     Accepted,
     Closed,
-    Delivered,
     Incoming,
     Outgoing,
     Refused,
@@ -20,24 +17,8 @@ from harness.drivers.api import (
     Unknown,
 )
 from harness.swarm.device import DeviceAgent
-from harness.testing.clients import DeviceScene, Line, events_of, play_device
+from harness.testing.clients import LOST, PlayDevice, events_of, for_bob
 from harness.testing.scripted import NEVER, ScriptedDriver, ScriptedSession
-
-Play = Callable[[ScriptedDriver, DeviceScene], list[Line]]
-
-LOST = Closed(None, "connection_lost", clean=False)
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Play a scene with bob's phone and return the events that it recorded."""
-    return lambda driver, scene: play_device(tmp_path, driver, scene)
-
-
-def message(number: int, sender: str = "alice") -> Delivered:
-    """A message that reaches bob."""
-    return Delivered(f"m{number}", f"c{number}", "alice+bob", sender, f"text {number}", number)
-
 
 EXPIRED: list[Incoming] = [TokenRejected("token_expired"), Closed(4001, "", clean=False)]
 
@@ -48,7 +29,7 @@ def end_for_the_token(session: ScriptedSession) -> None:
         session.pushed.put_nowait(item)
 
 
-def test_a_token_that_expires_in_mid_session_is_refreshed_and_used(play: Play) -> None:
+def test_a_token_that_expires_in_mid_session_is_refreshed_and_used(play: PlayDevice) -> None:
     """The device comes back with the new token, without a login, and sends what waited."""
     first = ScriptedSession("c1", answers=deque([NEVER]))
     driver = ScriptedDriver(dials=deque([first, ScriptedSession("c2")]))
@@ -75,7 +56,7 @@ def test_a_token_that_expires_in_mid_session_is_refreshed_and_used(play: Play) -
     assert [line["credential_ref"] for line in sends] == [tokens[0]["credential_ref"], tokens[3]["credential_ref"]]
 
 
-def test_a_connection_ends_with_the_token_it_was_opened_with(play: Play) -> None:
+def test_a_connection_ends_with_the_token_it_was_opened_with(play: PlayDevice) -> None:
     """A request over HTTP may have had it replaced already: the close must not cost the new one."""
     first = ScriptedSession("c1", answers=deque([Refused("token_expired", http_status=401)]))
     driver = ScriptedDriver(dials=deque([first, ScriptedSession("c2")]))
@@ -94,7 +75,7 @@ def test_a_connection_ends_with_the_token_it_was_opened_with(play: Play) -> None
     assert first.sent == [("c9", 1), ("c9", 2)]
 
 
-def test_a_send_over_http_needs_no_live_connection(play: Play) -> None:
+def test_a_send_over_http_needs_no_live_connection(play: PlayDevice) -> None:
     """It goes out with the token in hand while the connection is being dialled, but not while the device is away."""
     first = ScriptedSession("c1")
     driver = ScriptedDriver(dials=deque([first, *[Refused("connect_failed")] * 3, ScriptedSession("c2")]))
@@ -127,7 +108,7 @@ class Strict(ScriptedSession):
 
 
 @pytest.mark.parametrize(("defects", "refreshes"), [((), 1), (("refreshes_in_parallel",), 6)])
-def test_requests_that_meet_a_dead_token(tmp_path: Path, defects: tuple[str, ...], refreshes: int) -> None:
+def test_requests_that_meet_a_dead_token(play: PlayDevice, defects: tuple[str, ...], refreshes: int) -> None:
     """A correct client shows a token no more that was refused; a naive one lets each request find out for itself."""
     first = Strict("c1", refresh_takes_s=1.0)
     driver = ScriptedDriver(dials=deque([first]))
@@ -143,12 +124,12 @@ def test_requests_that_meet_a_dead_token(tmp_path: Path, defects: tuple[str, ...
         await asyncio.sleep(10)
         assert agent.outbox.pending == 0
 
-    lines = play_device(tmp_path, driver, scene, defects=defects)
+    lines = play(driver, scene, defects=defects)
     assert first.refreshed == refreshes
     assert len([line for line in events_of(lines, "token_expired") if "op" in line]) == (5 if defects else 1)
 
 
-def test_a_new_login_takes_a_new_connection(play: Play) -> None:
+def test_a_new_login_takes_a_new_connection(play: PlayDevice) -> None:
     """Somebody who was logged out in secret, as a request shows, opens another one instead of waiting for its end."""
     first = Strict("c1", refreshes=deque([Refused("refresh_rejected", http_status=401)]))
     second = ScriptedSession("c2")
@@ -165,7 +146,7 @@ def test_a_new_login_takes_a_new_connection(play: Play) -> None:
     assert "token_replaced" in {line["error_code"] for line in events_of(lines, "connection_lost")}
 
 
-def test_a_door_that_refuses_the_token_gets_another(play: Play) -> None:
+def test_a_door_that_refuses_the_token_gets_another(play: PlayDevice) -> None:
     """A token that died while there was no connection is refreshed before the next dial."""
     first, second = ScriptedSession("c1"), ScriptedSession("c2")
     driver = ScriptedDriver(dials=deque([first, Refused("token_expired", http_status=401), second]))
@@ -181,13 +162,13 @@ def test_a_door_that_refuses_the_token_gets_another(play: Play) -> None:
     assert events_of(lines, "token_expired")[0]["link"] == "client->chat"
 
 
-def test_marks_that_meet_a_limit_are_made_later(play: Play) -> None:
+def test_marks_that_meet_a_limit_are_made_later(play: PlayDevice) -> None:
     """A receipt that was refused for a while is owed as before."""
     session = ScriptedSession(marks=deque([Refused("rate_limited", http_status=429, retry_after_ms=100)]))
 
     async def scene(agent: DeviceAgent) -> None:
         await agent.follow_to_end()
-        session.pushed.put_nowait(message(1))
+        session.pushed.put_nowait(for_bob(1))
         await asyncio.sleep(5)
 
     play(ScriptedDriver(dials=deque([session])), scene)
