@@ -16,6 +16,7 @@ class LauncherName(StrEnum):
     """Ways of starting a stack."""
 
     EMBEDDED = "embedded"
+    EXTERNAL = "external"
 
 
 class ProxyName(StrEnum):

@@ -11,7 +11,7 @@ from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.engine.defects import titles
 from harness.engine.options import RunOptions
-from harness.engine.session import check_choices, job_for, playable, run_jobs, stack_for
+from harness.engine.session import Job, check_choices, job_for, playable, run_jobs, stack_for
 from harness.engine.stream import Listener
 
 
@@ -56,7 +56,7 @@ async def run_matrix(
     """
     check_choices(options)
     options = replace(options, fail_fast=False)
-    plans = [plan for plan in plans if playable(plan, stack_for(plan, options), listener, proxy=options.proxy)]
+    plans = [plan for plan in plans if playable(Job(plan, stack_for(plan, options), options), listener)]
     if not plans:
         raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
     wanted = [(plan, mutant) for mutant, chosen in _columns(plans, full=full) for plan in chosen for _ in range(repeat)]

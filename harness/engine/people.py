@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import os
 import socket
@@ -17,11 +18,13 @@ from harness.core.stack import StackSpec
 from harness.drivers.api import Endpoint
 from harness.engine.folder import RunFolder
 from harness.stacks.api import Processes, Stack
+from harness.stacks.launchers import outlives_runs
 from harness.swarm.config import EVERYBODY, Route, SwarmConfig
 from harness.swarm.control import SwarmClient
 
 CHAT, AUTH = "client->chat", "client->auth"
 STOP_WITHIN_S = 5.0
+SUFFIX_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,14 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
         driver=spec.driver,
         driver_options=spec.driver_options,
         endpoints={EVERYBODY: _route(stack, None), **{person: _route(stack, person) for person in named}},
+        suffix=_suffix(run) if outlives_runs(stack.launcher, spec) else "",
         direct=Endpoint(stack.direct_url(_service(spec, CHAT)), stack.direct_url(_service(spec, AUTH))),
     )
+
+
+def _suffix(run: str) -> str:
+    """Tell the people of one run from those of others who have accounts on the same service."""
+    return f"-{hashlib.sha256(run.encode()).hexdigest()[:SUFFIX_LENGTH]}"
 
 
 def _route(stack: Stack, whose: str | None) -> Route:

@@ -9,12 +9,26 @@ from harness.core.stack import StackSpec, base_link
 from harness.engine.options import RunOptions
 from harness.engine.slowness import NOTICEABLE_S, noticeable
 from harness.faults.registry import kinds
-from harness.stacks.proxy_choice import AUTO, EMBEDDED, EXTENSIONS, Choice, choose
+from harness.stacks.launchers import EXTERNAL
+from harness.stacks.proxy_choice import AUTO, EMBEDDED, EXTENSIONS, TOXIPROXY, Choice, choose
 
 
 def proxy_for(plan: ScenarioPlan, spec: StackSpec, options: RunOptions) -> Choice:
     """Choose the server that a scenario runs through."""
+    if named(spec, options.launcher):
+        return Choice(wanted(spec, options.launcher, options.proxy), f"stack {spec.name} names it")
     return choose(options.proxy or AUTO, options.launcher, obstacles(plan, spec))
+
+
+def wanted(spec: StackSpec, launcher: str, proxy: str | None) -> str:
+    """Return the kind of server that is asked for; one that a stack file names is the real one unless the user says."""
+    chosen = proxy or AUTO
+    return TOXIPROXY if chosen == AUTO and named(spec, launcher) else chosen
+
+
+def named(spec: StackSpec, launcher: str) -> bool:
+    """Tell whether the stack file names a server that runs already."""
+    return launcher == EXTERNAL and spec.external.toxiproxy is not None
 
 
 def uncarried(plan: ScenarioPlan, spec: StackSpec, proxy: str | None) -> list[str]:

@@ -14,6 +14,7 @@ from harness.core.results import FaultResult, Reason
 from harness.core.stack import StackSpec
 from harness.core.verdicts import Verdict
 from harness.engine.act import Stage
+from harness.engine.baseline import check_baseline
 from harness.engine.bypass import BypassWatch
 from harness.engine.conductor import Conductor
 from harness.engine.defects import server_mutant
@@ -26,8 +27,9 @@ from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyInfo, ProxyUnavailable
 from harness.stacks.api import Stack
+from harness.stacks.guard import Aborted
 from harness.stacks.journal import Journal
-from harness.stacks.launchers import launcher
+from harness.stacks.launchers import launcher, outlives_runs
 from harness.stacks.proxy_choice import Choice
 from harness.stacks.watcher_client import Watcher
 from harness.swarm.control import SwarmClient
@@ -72,7 +74,8 @@ class Run:
                 await self._proxies_alive(stack)
                 self._phase("collect")
         except (EnvironmentFault, ProxyUnavailable) as problem:
-            return (Reason(code="environment", text=str(problem), verdict=Verdict.ERROR),)
+            code = "aborted" if isinstance(problem, Aborted) else "environment"
+            return (Reason(code=code, text=str(problem), verdict=Verdict.ERROR),)
         finally:
             heartbeat.cancel()
             await asyncio.gather(heartbeat, return_exceptions=True)
@@ -129,6 +132,8 @@ class Run:
                 f"no message was accepted in the {self._plan.phases.baseline_s:g} s of the baseline",
                 hint=f"nothing was disturbed yet: see the services' output in {self._do.folder.logs}",
             )
+        if outlives_runs(self._do.options.launcher, self._do.spec):
+            check_baseline(self._do.folder.events, self._do.spec.abort)
 
     @asynccontextmanager
     async def _conducting(

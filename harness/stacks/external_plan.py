@@ -57,6 +57,18 @@ def plan_of(
     return _Planner(spec, launcher, run, environment).plan(people)
 
 
+def has_way(spec: StackSpec, name: str) -> bool:
+    """Tell whether a link goes through a proxy: one between services only if it is told how the caller got there."""
+    link = spec.links.get(name)
+    service = None if link is None else spec.services.get(link.service)
+    if link is None or service is None:
+        return False
+    told = link.external
+    return told.proxy is not None or (
+        service.external is not None and (told.listen is not None or link.source == CLIENT)
+    )
+
+
 class _Planner:
     def __init__(self, spec: StackSpec, launcher: str, run: str, environment: Mapping[str, str]) -> None:
         self._spec = spec
@@ -76,7 +88,7 @@ class _Planner:
             if service.external is not None
         }
         found = edges(self._spec, self._launcher, people)
-        ways = {edge: way for edge, link in found.items() if (way := self._way(edge, link, server)) is not None}
+        ways = {edge: self._way(edge, link, server) for edge, link in found.items() if has_way(self._spec, link.name)}
         self._check(services, ways, shared=url is not None)
         return ExternalPlan(f"chat-chaos.{self._run}", url, server, self._allowed, services, ways)
 
@@ -90,16 +102,15 @@ class _Planner:
         self._allowed.check(Address(parts.hostname, parts.port or 80), "the proxy server")
         return parts.hostname
 
-    def _way(self, edge: str, link: LinkSpec, server: str) -> Way | None:
-        """A link between services has a way only if the stack file tells how the caller was pointed to the proxy."""
+    def _way(self, edge: str, link: LinkSpec, server: str) -> Way:
         own = edge != link.name
         told = link.external
         if told.proxy is not None and not own:
             return Way(self._filled(told.proxy, f"the proxy of link {link.name}"))
-        service = self._spec.services.get(link.service)
-        if service is None or service.external is None or (told.listen is None and link.source != CLIENT):
-            return None
-        upstream = self._address(service.external.upstream, f"upstream of service {link.service}")
+        service = self._spec.services[link.service].external
+        if service is None:
+            raise self._homeless(link.service)
+        upstream = self._address(service.upstream, f"upstream of service {link.service}")
         listen = default_listen(server) if told.listen is None else self._filled(told.listen, f"link {link.name}")
         what = f"the proxy of link {link.name}"
         port = read(listen, what).port
@@ -121,13 +132,16 @@ class _Planner:
     def _check(self, services: Mapping[str, Address], ways: Mapping[str, Way], *, shared: bool) -> None:
         for name, link in self._spec.links.items():
             if link.source == CLIENT and name in ways and link.service not in services:
-                raise UsageError(
-                    f"stack {self._spec.name}: service {link.service} has no address, and people talk to it",
-                    hint="give it `external: {address: HOST:PORT}`: accounts and the reading of the truth need it",
-                )
+                raise self._homeless(link.service)
         there = [way.name for way in ways.values() if way.is_there]
         if there and not shared:
             raise UsageError(
                 f"stack {self._spec.name}: proxy {there[0]} is on a proxy server whose address is missing",
                 hint="give `external: {toxiproxy: http://HOST:8474}`",
             )
+
+    def _homeless(self, service: str) -> UsageError:
+        return UsageError(
+            f"stack {self._spec.name}: service {service} has no address, and people talk to it",
+            hint="give it `external: {address: HOST:PORT}`: accounts and the reading of the truth need it",
+        )

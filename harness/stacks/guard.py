@@ -10,7 +10,7 @@ from harness.core.errors import EnvironmentFault, cause_of
 from harness.core.stack import AbortRules
 
 LOOK_EVERY_S = 0.5
-HINT = "what was in force has been taken back; the conditions are those under `abort:` in the stack file"
+HINT = "what was in force has been taken back; the conditions stand under `abort:` in the stack file"
 
 Look = Callable[[], Awaitable[str]]
 """Return what is wrong, as a phrase; empty when all is well."""

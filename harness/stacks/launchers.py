@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from harness.stacks.api import Launcher
-from harness.stacks.embedded import EmbeddedLauncher
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
 
-LAUNCHERS = ("embedded",)
+from harness.core.stack import StackSpec
+from harness.stacks.api import Launcher
+
+EXTERNAL = "external"
+_CLASSES = {
+    "embedded": "harness.stacks.embedded:EmbeddedLauncher",
+    EXTERNAL: "harness.stacks.external:ExternalLauncher",
+}
+LAUNCHERS = tuple(_CLASSES)
 
 
 def launcher(name: str) -> Launcher:
     """Return the launcher of one of the names in ``LAUNCHERS``; KeyError for any other."""
-    return {"embedded": EmbeddedLauncher}[name]()
+    # Imported only now: a client of a container engine is slow to load, and most runs need none.
+    module, _, made = _CLASSES[name].partition(":")
+    return cast("Callable[[], Launcher]", getattr(import_module(module), made))()
+
+
+def outlives_runs(name: str, spec: StackSpec) -> bool:  # noqa: ARG001 - a compose project may be started or met
+    """Tell whether a launcher meets a system that has others' data and goes on after the run."""
+    return name == EXTERNAL

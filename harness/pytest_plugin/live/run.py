@@ -120,7 +120,8 @@ class LiveRun:
         if self.over:
             raise UsageError("the run is over: the first chaos_history.check() ends it", hint="inject before it")
         plan = plan_of(self.identity.place, self._called, self.host.stack.spec, (name, keys))
-        if reasons := unsupported(plan, self.host.stack.spec, proxy=self.host.stack.proxy.kind):
+        stack = self.host.stack
+        if reasons := unsupported(plan, stack.spec, launcher=stack.launcher, proxy=stack.proxy.kind):
             pytest.skip(f"unsupported: {'; '.join(reasons)}")
         if not self.injections:
             await self._enter("inject")
