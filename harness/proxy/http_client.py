@@ -32,6 +32,10 @@ class ProxyRefused(ProxyUnavailable):
         self.reason = reason
 
 
+class ProxySilent(ProxyUnavailable):
+    """The proxy server took the request and did not answer in time."""
+
+
 class HttpApi:
     """Blocking calls to one server's HTTP API; safe to use from several threads."""
 
@@ -71,7 +75,7 @@ class HttpApi:
                 method, self.url + route, json=body, timeout=self._timeout_s, allow_redirects=False
             )
         except requests.Timeout as exc:
-            raise ProxyUnavailable(f"{self._who(method, route)} got no answer within {self._timeout_s:g} s.") from exc
+            raise ProxySilent(f"{self._who(method, route)} got no answer within {self._timeout_s:g} s.") from exc
         except requests.RequestException as exc:
             raise ProxyUnavailable(f"{self._who(method, route)} failed: {_root(exc)}.") from exc
         if answer.ok:

@@ -1,0 +1,140 @@
+"""A toxic whose removal hangs: Toxiproxy waits for a peer that does not read, and the undo must come through."""
+
+from __future__ import annotations
+
+import asyncio
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from harness.proxy.adapter import connect
+from harness.proxy.api import ProxyUnavailable
+from harness.testing.proxy_servers import RunningServer
+
+Dial = Callable[[str], AbstractContextManager[Any]]
+PATIENCE_S = 1.0
+
+
+class _Flood(socketserver.ThreadingTCPServer):
+    """Sends without end to whoever connects, and tells when it could send no more."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    full = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.settimeout(0.5)
+            try:
+                while True:
+                    self.request.sendall(bytes(65536))
+            except TimeoutError:
+                _Flood.full.set()
+                threading.Event().wait(10)
+            except OSError:
+                return  # the proxy gave the connection up
+
+
+@pytest.fixture
+def flood() -> Iterator[str]:
+    """``host:port`` of a server that sends more than anybody takes."""
+    _Flood.full.clear()
+    with _Flood(("127.0.0.1", 0), _Flood.Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_a_removal_that_hangs_is_got_out_of(toxiproxy_server: RunningServer, flood: str, dial: Dial) -> None:
+    """The toxic is gone in bounded time, the proxy listens on its port as before and keeps its other toxics."""
+
+    async def play() -> tuple[str, str, list[str]]:
+        async with await connect(toxiproxy_server.url, timeout_s=PATIENCE_S) as server:
+            link = await server.create("p", flood)
+            before = link.listen
+            await link.add_toxic("latency", stream="downstream", attributes={"latency": 100}, name="slow")
+            await link.add_toxic("noop", stream="downstream", attributes={}, name="other")
+            with dial(before):
+                assert await asyncio.to_thread(_Flood.full.wait, 20)
+                await link.remove_toxic("slow")
+                state = await link.state()
+            with dial(before) as another:
+                assert another.receive(1) == b"\0"
+            return before, state.listen, [toxic.name for toxic in state.toxics]
+
+    before, after, toxics = asyncio.run(play())
+    assert (after, toxics) == (before, ["other"])
+
+
+class _Scripted(BaseHTTPRequestHandler):
+    """A server that cannot remove toxics: 503, as Toxiproxy says after 25 s."""
+
+    asked: list[str]
+    PROXY = b'{"name":"p","listen":"127.0.0.1:7","upstream":"127.0.0.1:9","enabled":true,"toxics":[]}'
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        self.rfile.read(length)
+        self.asked.append(f"{self.command} {self.path}")
+        stuck = self.command == "DELETE" and "toxics" in self.path
+        body = b'{"version": "2.12.0"}' if self.path == "/version" else self.PROXY
+        self.send_response(503 if stuck else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - the library's names
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_a_503_makes_the_proxy_again() -> None:
+    """The proxy is deleted and made again, and gets the toxics back that were not to go."""
+    asked: list[str] = []
+    handler = type("Handler", (_Scripted,), {"asked": asked})
+
+    async def play(url: str) -> None:
+        async with await connect(url) as server:
+            link = await server.get("p")
+            await link.add_toxic("noop", stream="upstream", attributes={}, name="stays")
+            await link.add_toxic("latency", stream="upstream", attributes={"latency": 1}, name="goes")
+            asked.clear()
+            await link.remove_toxic("goes")
+
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        asyncio.run(play(f"http://127.0.0.1:{server.server_port}"))
+        server.shutdown()
+        thread.join()
+    assert asked == [
+        "DELETE /proxies/p/toxics/goes",
+        "DELETE /proxies/p",
+        "POST /proxies",
+        "POST /proxies/p/toxics",
+    ]
+
+
+def test_a_server_that_is_stuck_altogether_is_told() -> None:
+    """Where nothing answers any more, the undo fails in bounded time instead of waiting."""
+
+    async def play() -> None:
+        handler = type("Handler", (_Scripted,), {"asked": []})
+        with HTTPServer(("127.0.0.1", 0), handler) as server:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            async with await connect(f"http://127.0.0.1:{server.server_port}", timeout_s=0.3) as proxies:
+                link = await proxies.get("p")
+                server.shutdown()
+                thread.join()
+                with pytest.raises(ProxyUnavailable, match="no answer within"):
+                    await link.remove_toxic("goes")
+
+    asyncio.run(play())
