@@ -9,9 +9,9 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
+PREFIX = "chat-chaos."
+"""Also before what else is known of a run: ``scenario``, ``worker``."""
 RUN = "chat-chaos.run"
-WORKER = "chat-chaos.worker"
-SCENARIO = "chat-chaos.scenario"
 ROLE = "chat-chaos.role"
 LOGS = "chat-chaos.logs"
 """Folder of the run's logs: whoever removes a container saves its output there first."""

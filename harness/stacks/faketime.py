@@ -65,6 +65,7 @@ class MovableClock:
         # Replaced in one step: the service must never read half an offset.
         fresh = self.file.with_name(f"{self.file.name}.new")
         fresh.write_text(f"{offset_s:+.9f}\n")
+        fresh.chmod(0o644)  # in a container it is another user who reads it
         fresh.replace(self.file)
 
 
