@@ -64,6 +64,14 @@ class Fault(Protocol):
         ...
 
 
+class EndsWithTheRun:
+    """A fault on what the run itself started (a process, a device, a simulator): nothing of it outlives the run."""
+
+    def undo_commands(self) -> tuple[UndoCommand, ...]:
+        """Nothing to send."""
+        return ()
+
+
 class People(Protocol):
     """The simulated people, as far as faults act on them."""
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from harness.core.plan import FaultPlan
-from harness.faults.api import Evidence, FaultKind, Param, ReadBack, UndoCommand, World
+from harness.faults.api import EndsWithTheRun, Evidence, FaultKind, Param, ReadBack, World
 from harness.faults.toxic import number
 from harness.stacks.api import ControlUnavailable
 
@@ -18,16 +18,12 @@ TOLERANCE_S = 1.0
 _OFFSET = {"offset": Param("offset", "how far the clock is off: +1h is fast, -5m is slow", required=True)}
 
 
-class DeviceClock:
+class DeviceClock(EndsWithTheRun):
     """One device believes in another time."""
 
     def __init__(self, plan: FaultPlan, world: World) -> None:
         self.plan = plan
         self._people = world.people
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Nothing to send: the device ends with the run."""
-        return ()
 
     async def apply(self) -> Evidence:
         """Move the clock."""
@@ -52,16 +48,12 @@ class DeviceClock:
         return ReadBack(abs(found - offset_s) < TOLERANCE_S, {"measured_s": round(found, 3)})
 
 
-class ServerClock:
+class ServerClock(EndsWithTheRun):
     """A service believes in another time, from one moment to the next and while it runs."""
 
     def __init__(self, plan: FaultPlan, world: World) -> None:
         self.plan = plan
         self._stack = world.stack
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Nothing to send: the process ends with the run."""
-        return ()
 
     async def apply(self) -> Evidence:
         """Move the clock."""

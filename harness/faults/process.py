@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from harness.core.plan import FaultPlan
-from harness.faults.api import Evidence, FaultKind, Param, ReadBack, UndoCommand, World
+from harness.faults.api import EndsWithTheRun, Evidence, FaultKind, Param, ReadBack, World
 from harness.faults.toxic import number
 from harness.stacks.api import ServiceState
 
@@ -15,7 +15,7 @@ FROZEN_WITHIN_S = 0.3
 """No answer for this long: it is frozen."""
 
 
-class ProcessFault:
+class ProcessFault(EndsWithTheRun):
     """A service is ended by a signal and started again on the same data."""
 
     signal = signal.SIGKILL
@@ -24,10 +24,6 @@ class ProcessFault:
         self.plan = plan
         self._stack = world.stack
         self._before: ServiceState | None = None
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Nothing to send: the process belongs to the run and ends with it."""
-        return ()
 
     async def apply(self) -> Evidence:
         """Send the signal and see the process end."""
@@ -88,16 +84,12 @@ class RollingRestart(ProcessFault):
         return evidence
 
 
-class Pause:
+class Pause(EndsWithTheRun):
     """SIGSTOP: the service keeps its connections and does nothing, as a frozen machine or a long collection does."""
 
     def __init__(self, plan: FaultPlan, world: World) -> None:
         self.plan = plan
         self._stack = world.stack
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Nothing to send: the process belongs to the run and ends with it."""
-        return ()
 
     async def apply(self) -> Evidence:
         """Freeze it."""

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from harness.core.plan import FaultPlan
-from harness.faults.api import Evidence, FaultKind, Param, ReadBack, UndoCommand, World
+from harness.faults.api import EndsWithTheRun, Evidence, FaultKind, Param, ReadBack, World
 from harness.stacks.api import PushRule
 
 
-class Reject:
+class Reject(EndsWithTheRun):
     """The provider gives one answer to a device's pushes, or to a share of all."""
 
     def __init__(self, plan: FaultPlan, world: World) -> None:
         self.plan = plan
         self._provider = world.stack.provider(plan.target)
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Nothing to send: the simulator ends with the run."""
-        return ()
 
     async def apply(self) -> Evidence:
         """Put the rule in force."""

@@ -5,24 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from harness.core.plan import FaultPlan
-from harness.faults.api import Evidence, FaultKind, Param, ReadBack, UndoCommand, World
+from harness.faults.api import EndsWithTheRun, Evidence, FaultKind, Param, ReadBack, World
 from harness.faults.toxic import number
 from harness.stacks.api import ControlUnavailable, Limits, ServiceControl
 
 FIELDS = {"user": "per_user", "global": "overall"}
 
 
-class LowerLimit:
+class LowerLimit(EndsWithTheRun):
     """The service takes fewer messages a second from each person, or from all together."""
 
     def __init__(self, plan: FaultPlan, world: World) -> None:
         self.plan = plan
         self._control = world.stack.control
         self._before: Limits | None = None
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Nothing to send: limits set by the control port end with the process."""
-        return ()
 
     async def apply(self) -> Evidence:
         """Remember what is in force, then lower it."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from harness.core.plan import FaultPlan
-from harness.faults.api import Evidence, FaultKind, ReadBack, UndoCommand, World
+from harness.faults.api import EndsWithTheRun, Evidence, FaultKind, ReadBack, World
 from harness.stacks.api import ControlUnavailable, ServiceControl
 
 BACK_WITHIN_S = 3.0
 LOOK_EVERY_S = 0.05
 
 
-class TokensEnd:
+class TokensEnd(EndsWithTheRun):
     """Every access token of a person ends at once; with ``revoke`` the refresh tokens too."""
 
     def __init__(self, plan: FaultPlan, world: World, *, revoke: bool) -> None:
@@ -20,10 +20,6 @@ class TokensEnd:
         self._control = world.stack.control
         self._revoke = revoke
         self._ended = 0
-
-    def undo_commands(self) -> tuple[UndoCommand, ...]:
-        """Nothing to send: a token does not come back."""
-        return ()
 
     async def apply(self) -> Evidence:
         """Give the command."""
