@@ -172,7 +172,7 @@ async def serve(
 def run(settings: Settings) -> None:
     """Start the service and serve; raises ``CannotStart``."""
     chat_socket = listen(settings.host, settings.port)
-    control = listen("127.0.0.1", settings.control_port) if settings.control_port else None
+    control = listen(settings.host, settings.control_port) if settings.control_port else None
     service = assemble(settings, parts_of(settings.mutant))
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryLines()])
     asyncio.run(serve(settings, service, chat_socket, control))
