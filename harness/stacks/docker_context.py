@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from docker.utils.build import exclude_paths
 
@@ -32,40 +32,59 @@ def _none() -> Mapping[str, bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildContext:
-    """The files of a build by their names in it.
+class Piece:
+    """A file, folder or link of a build, read once: what is built is what its tag was made from."""
 
-    ``helpers`` makes those that do not decide what comes out, asked for only when something is built. ``published`` is
-    an image that is as good.
+    mode: int
+    content: bytes = b""
+    link: str = ""
+    folder: bool = False
+
+    @classmethod
+    def of(cls, path: Path) -> Piece:
+        """Read a piece, without its owner and times, which would make each checkout another one."""
+        if path.is_symlink():
+            return cls(0o777, link=str(path.readlink()))
+        if path.is_dir():
+            return cls(0o755, folder=True)
+        return cls(0o755 if os.access(path, os.X_OK) else 0o644, path.read_bytes())
+
+    def entry(self, name: str) -> tarfile.TarInfo:
+        """Return the head of its entry in an archive."""
+        entry = tarfile.TarInfo(name)
+        entry.mode, entry.size, entry.linkname = self.mode, len(self.content), self.link
+        entry.type = tarfile.SYMTYPE if self.link else tarfile.DIRTYPE if self.folder else tarfile.REGTYPE
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What an image is built from, by the names in the build.
+
+    ``helpers`` makes the files that do not decide what comes out, asked for only when something is built.
+    ``published`` is an image that is as good.
     """
 
     name: str
-    files: Mapping[str, Path]
+    pieces: Mapping[str, Piece]
     helpers: Callable[[], Mapping[str, bytes]] = _none
     published: str | None = None
 
     @property
     def tag(self) -> str:
-        """The name of the image in the state that these files make."""
-        return f"chat-chaos/{self.name}:{self.digest()}"
-
-    def digest(self) -> str:
-        """Return 12 hex digits that change with names, contents, links and execute bits of the files."""
+        """The image's name: it changes with names, contents, links and execute bits."""
         total = hashlib.sha256()
-        for name, path in sorted(self.files.items()):
-            total.update(f"{name}\0{_kind(path)}\0".encode())
-            total.update(hashlib.sha256(_content(path)).digest())
-        return total.hexdigest()[:12]
+        for name, piece in sorted(self.pieces.items()):
+            total.update(f"{name}\0{piece.mode:o}\0{piece.link}\0{piece.folder}\0{len(piece.content)}\0".encode())
+            total.update(piece.content)
+        return f"chat-chaos/{self.name}:{total.hexdigest()[:12]}"
 
     def tar(self, into: IO[bytes]) -> None:
-        """Write everything as the archive that an engine takes: nobody's files, of no particular time."""
+        """Write everything as the archive that an engine takes."""
+        helpers = {name: Piece(0o755, content) for name, content in self.helpers().items()}
         with tarfile.open(fileobj=into, mode="w") as archive:
-            for name, path in sorted(self.files.items()):
-                archive.add(path, name, recursive=False, filter=_anonymous)
-            for name, content in sorted(self.helpers().items()):
-                entry = tarfile.TarInfo(name)
-                entry.size, entry.mode = len(content), 0o755
-                archive.addfile(entry, io.BytesIO(content))
+            for name, piece in sorted({**self.pieces, **helpers}.items()):
+                archive.addfile(piece.entry(name), io.BytesIO(piece.content))
 
 
 def find_folder(build: str, beside: Path | None = None) -> Path:
@@ -93,19 +112,25 @@ def is_shipped(folder: Path, name: str) -> bool:
     return folder == (docker_folder() / name).resolve()
 
 
-def files_of(folder: Path) -> dict[str, Path]:
+def pieces_of(folder: Path) -> dict[str, Piece]:
     """Return what a build of a folder sees, by relative name: everything that its ``.dockerignore`` leaves."""
     ignore = folder / ".dockerignore"
     lines = ignore.read_text().splitlines() if ignore.is_file() else []
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     names: set[str] = exclude_paths(str(folder), patterns)
-    return {name: folder / name for name in names if (folder / name).is_symlink() or not (folder / name).is_socket()}
+    return {name: Piece.of(folder / name) for name in names if not _special(folder / name)}
 
 
-def files_of_the_package() -> dict[str, Path]:
+def pieces_of_the_package() -> dict[str, Piece]:
     """Return the modules that run in containers, as they lie in a build: ``harness/...``."""
     package = package_folder()
-    return {f"harness/{path.relative_to(package)}": path for part in _PARTS for path in _modules(package / part)}
+    modules = (path for part in _PARTS for path in _modules(package / part))
+    return {f"harness/{path.relative_to(package)}": Piece.of(path) for path in modules}
+
+
+def _special(path: Path) -> bool:
+    """Whether it is a socket, pipe or device, which no build can take."""
+    return not (path.is_symlink() or path.is_dir() or path.is_file())
 
 
 def _modules(part: Path) -> Iterator[Path]:
@@ -113,23 +138,3 @@ def _modules(part: Path) -> Iterator[Path]:
         yield part
         return
     yield from (path for path in part.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-
-
-def _kind(path: Path) -> str:
-    if path.is_symlink():
-        return f"link {path.readlink()}"
-    if path.is_dir():
-        return "folder"
-    return "program" if os.access(path, os.X_OK) else "file"
-
-
-def _content(path: Path) -> bytes:
-    return b"" if path.is_symlink() or path.is_dir() else path.read_bytes()
-
-
-def _anonymous(entry: tarfile.TarInfo) -> Any:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    entry.mtime = 0
-    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-    return entry

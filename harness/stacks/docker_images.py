@@ -115,12 +115,12 @@ async def _in_a_thread_of_its_own(call: Callable[[], str]) -> str:
 
 def _context(folder: Path) -> BuildContext:
     """What a folder is built from; those of chat-chaos get what their Dockerfiles say."""
-    files = docker_context.files_of(folder)
+    pieces = docker_context.pieces_of(folder)
     if docker_context.is_shipped(folder, "chat"):
-        return BuildContext("chat", files | docker_context.files_of_the_package(), helpers=machine_files)
+        return BuildContext("chat", pieces | docker_context.pieces_of_the_package(), helpers=machine_files)
     if docker_context.is_shipped(folder, "toxiproxy"):
-        return BuildContext("toxiproxy", files, helpers=_toxiproxy, published=PUBLISHED)
-    return BuildContext(docker_context.tag_name(folder.name), files)
+        return BuildContext("toxiproxy", pieces, helpers=_toxiproxy, published=PUBLISHED)
+    return BuildContext(docker_context.tag_name(folder.name), pieces)
 
 
 def _toxiproxy() -> dict[str, bytes]:
@@ -156,7 +156,8 @@ def _pulled(client: DockerClient, context: BuildContext, say: Say) -> str | None
 
 
 def _built(client: DockerClient, context: BuildContext, say: Say) -> str:
-    say(f"building the image {context.tag}; that is done once and may take some minutes")
+    tag = context.tag
+    say(f"building the image {tag}; that is done once and may take some minutes")
     began = time.monotonic()
     base = {"BASE": BASE} if _has(client, BASE) else {}
     lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -164,20 +165,20 @@ def _built(client: DockerClient, context: BuildContext, say: Say) -> str:
         context.tar(archive)
         archive.seek(0)
         try:
-            _follow(_build_stream(client, archive, context, base), lines)
+            _follow(_build_stream(client, archive, context.name, tag, base), lines)
         except ENGINE_TROUBLE as problem:
-            raise _not_built(context.tag, problem, lines) from None
-    say(f"built {context.tag} in {time.monotonic() - began:.0f} s")
-    return context.tag
+            raise _not_built(tag, problem, lines) from None
+    say(f"built {tag} in {time.monotonic() - began:.0f} s")
+    return tag
 
 
-def _build_stream(client: DockerClient, archive: IO[bytes], context: BuildContext, base: dict[str, str]) -> Any:
+def _build_stream(client: DockerClient, archive: IO[bytes], name: str, tag: str, base: dict[str, str]) -> Any:
     return client.api.build(
         fileobj=archive,
         custom_context=True,
-        tag=context.tag,
+        tag=tag,
         buildargs=base,
-        labels={LABEL: context.name},
+        labels={LABEL: name},
         rm=True,
         forcerm=True,
         decode=True,
