@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from harness.core.errors import ControlUnavailable
@@ -24,6 +25,8 @@ __all__ = [
     "ServiceState",
     "Stack",
 ]
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +213,13 @@ class Launcher(Protocol):
         keep: bool = False,
         seed: int = 0,
         proxy: str | None = None,
+        about: Mapping[str, str] = NOTHING,
     ) -> AbstractAsyncContextManager[Stack]:
         """Start services and proxies, logs under ``folder/logs``; ``seed`` decides the chances of toxics.
 
         ``proxy`` is the server that the links run through, by the names of ``harness.stacks.proxy_choice`` (never
-        ``auto``), or None for the launcher's own choice.
+        ``auto``), or None for the launcher's own choice. ``about`` is what else is known of the run (``scenario``,
+        ``worker``), for those who label what they make.
         Raises ``EnvironmentFault`` with the last log lines of the service that failed.
         """
         ...

@@ -10,14 +10,13 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import EnvironmentFault, cause_of
 from harness.core.stack import DockerService, StackSpec
 from harness.stacks import docker_client, docker_labels, docker_reaper
-from harness.stacks.api import Processes, Stack
+from harness.stacks.api import NOTHING, Processes, Stack
 from harness.stacks.docker_calls import Calls
 from harness.stacks.docker_containers import Containers
 from harness.stacks.docker_engine import Engine, EngineTrouble
@@ -76,7 +75,7 @@ class DockerLauncher:
         keep: bool = False,
         seed: int = 0,
         proxy: str | None = None,
-        about: Mapping[str, str] = MappingProxyType({}),
+        about: Mapping[str, str] = NOTHING,
     ) -> AsyncIterator[Stack]:
         """Make networks and containers, start them in the order of their links, wait until they are healthy.
 
@@ -118,7 +117,9 @@ class DockerLauncher:
         """Bring everything up, and ask the services to stop at the end; what is left is killed when it is removed."""
         (proxy,) = (each for each in instances if each.role == PROXY)
         await _all_made(containers, instances)
-        await containers.start(proxy)
+        # What needs nobody need not wait for the proxy.
+        early = [proxy, *(each for each in instances if each.service in order_of_start[0])]
+        await asyncio.gather(*(containers.start(each) for each in early))
         async with await connected(proxy, order.proxy) as server:
             links = await make_links(server, order.plan, order.run)
             begins = {link: at for link, at in addresses(order.plan, proxy).items() if link.startswith(CLIENT)}

@@ -242,7 +242,8 @@ class DockerStack:
         return (await self.containers.state(instance)).running
 
     async def _first_health(self, instance: Instance) -> None:
-        await self.containers.start(instance)
+        if instance.started_ns is None:
+            await self.containers.start(instance)
         health = self._health(instance)
         within_s = COMMAND_WITHIN_S if health is None else health.within_s
         asking = asyncio.create_task(self._answers(instance, within_s))
