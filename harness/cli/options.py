@@ -16,6 +16,7 @@ class LauncherName(StrEnum):
     """Ways of starting a stack."""
 
     EMBEDDED = "embedded"
+    DOCKER = "docker"
     EXTERNAL = "external"
 
 

@@ -12,6 +12,7 @@ from harness.stacks.api import Launcher
 EXTERNAL = "external"
 _CLASSES = {
     "embedded": "harness.stacks.embedded:EmbeddedLauncher",
+    "docker": "harness.stacks.docker_launcher:DockerLauncher",
     EXTERNAL: "harness.stacks.external:ExternalLauncher",
 }
 LAUNCHERS = tuple(_CLASSES)
