@@ -62,11 +62,35 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Pins:
+    """What else a virtual environment needs where the package's version is below ``below`` (None: any version)."""
+
+    below: str | None
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Venv:
+    """A package of the Python package index that a service runs from; the first of ``pins`` that applies is used."""
+
+    package: str
+    version: str
+    pins: tuple[Pins, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EmbeddedService:
-    """A service as a local process; ``${...}`` in ``run`` and ``env`` is filled in by the launcher."""
+    """A service as a local process; ``${...}`` in every text is filled in by the launcher.
+
+    Before its first start ``files`` are written below its data folder and the commands of ``prepare`` are run in turn;
+    ``venv`` is made on this machine once and lies at ``${venv}``.
+    """
 
     run: tuple[str, ...]
     env: dict[str, str] = field(default_factory=dict)
+    venv: Venv | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    prepare: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,11 @@ from harness.core.stack import (
     ExternalSystem,
     Health,
     LinkSpec,
+    Pins,
     Promises,
     ServiceSpec,
     StackSpec,
+    Venv,
 )
 from harness.drivers import registry
 from harness.providers.registry import kinds as provider_kinds
@@ -41,17 +43,19 @@ from harness.scenario.stackmodel import (
     PromisesModel,
     ServiceModel,
     StackModel,
+    VenvModel,
 )
 from harness.scenario.units import quoted
 
 SUFFIXES = (".yaml", ".yml")
-_OF_THE_RUN = ("python", "data", "port", "control_port", "control_token", "mutant")
+_OF_THE_RUN = ("python", "venv", "data", "port", "control_port", "control_token", "mutant")
 """Placeholders that a launcher fills in for each service and run."""
 
 
 def load_stack(name_or_path: str, *, parameters: Mapping[str, str] = MappingProxyType({})) -> StackSpec:
     """Read and check a stack file, by name (``reference``) or by path; ``parameters`` override its defaults.
 
+    A parameter may be written with the stack's name before it (``reference.token_ttl``).
     Raises ``UsageError`` when there is no such stack or parameter, ``BadFile`` when the file is wrong.
     """
     path = find_stack_file(name_or_path)
@@ -63,11 +67,12 @@ def load_stack(name_or_path: str, *, parameters: Mapping[str, str] = MappingProx
         raise BadFile([*source.problems, *source.locate(mistakes)]) from None
     if problems := [*source.problems, *source.locate(list(_check(model)))]:
         raise BadFile(problems)
-    for key in parameters:
+    chosen = {key.removeprefix(f"{model.name}."): value for key, value in parameters.items()}
+    for key in chosen:
         if key not in model.parameters:
             hint = did_you_mean(key, model.parameters) or "it has no parameters"
             raise UsageError(f"stack '{model.name}' has no parameter {quoted(key)}", hint=hint)
-    return _spec(model, path, parameters)
+    return _spec(model, path, chosen)
 
 
 def find_stack_file(name_or_path: str) -> Path:
@@ -151,9 +156,19 @@ def _texts(service: ServiceModel) -> Iterator[tuple[tuple[str | int, ...], str]]
         if program is not None:
             yield from (((form, "run", index), text) for index, text in enumerate(program.run))
             yield from (((form, "env", key), text) for key, text in program.env.items())
+    if service.embedded is not None:
+        yield from _preparing(service.embedded)
     if service.external is not None:
         yield ("external", "address"), service.external.address
         yield ("external", "upstream"), service.external.upstream or ""
+
+
+def _preparing(program: EmbeddedModel) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    yield from ((("embedded", "files", name), text) for name, text in program.files.items())
+    for number, command in enumerate(program.prepare):
+        yield from ((("embedded", "prepare", number, index), text) for index, text in enumerate(command))
+    if program.venv is not None:
+        yield ("embedded", "venv", "version"), program.venv.version
 
 
 def _placeholders(model: StackModel) -> list[str]:
@@ -207,8 +222,22 @@ def _promises(model: PromisesModel) -> Promises:
 
 def _service(name: str, model: ServiceModel) -> ServiceSpec:
     health = Health(model.health.http, model.health.through, model.health.within) if model.health else None
-    embedded = EmbeddedService(tuple(model.embedded.run), dict(model.embedded.env)) if model.embedded else None
+    embedded = _embedded(model.embedded) if model.embedded else None
     return ServiceSpec(name, health, embedded, model.clock, _docker(model.docker), _external(model.external))
+
+
+def _embedded(model: EmbeddedModel) -> EmbeddedService:
+    return EmbeddedService(
+        run=tuple(model.run),
+        env=dict(model.env),
+        venv=_venv(model.venv) if model.venv else None,
+        files=dict(model.files),
+        prepare=tuple(map(tuple, model.prepare)),
+    )
+
+
+def _venv(model: VenvModel) -> Venv:
+    return Venv(model.package, model.version, tuple(Pins(each.below, tuple(each.packages)) for each in model.pins))
 
 
 def _external(model: ExternalServiceModel | None) -> ExternalService | None:

@@ -23,6 +23,12 @@ def _url_path(path: str) -> str:
     return path
 
 
+def _relative_path(path: str) -> str:
+    if path.startswith("/") or not path or ".." in path.split("/"):
+        raise ValueError(f"{quoted(path)} is not a path below the data folder")
+    return path
+
+
 def _host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+", text):
         raise ValueError(f"{quoted(text)} is no host: a name or an address, without a port, written out in this file")
@@ -35,6 +41,7 @@ def _default(text: str, description: str) -> Any:
 
 Host = Annotated[str, AfterValidator(_host)]
 LinkName = Annotated[str, AfterValidator(_link_name)]
+RelativePath = Annotated[str, AfterValidator(_relative_path)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
 
 
@@ -67,11 +74,31 @@ class HealthModel(Section):
     within: Duration
 
 
+class PinsModel(Section):
+    """What some versions of a package need besides it."""
+
+    below: str | None = Field(default=None, description="for versions below this one; absent: for all others")
+    packages: list[str] = Field(description="as pip wants them, 'Twisted<25'")
+
+
+class VenvModel(Section):
+    """A virtual environment with one package, made on this machine once for each version."""
+
+    package: str
+    version: str
+    pins: list[PinsModel] = Field(default=[], description="the first that applies to the version counts")
+
+
 class EmbeddedModel(Section):
     """A service as a local process."""
 
     run: list[str] = Field(min_length=1, description="program and arguments; no shell is involved")
     env: dict[str, str] = Field(default={})
+    venv: VenvModel | None = Field(default=None, description="where it is a Python program; it lies at ${venv}")
+    files: dict[RelativePath, str] = Field(default={}, description="written to ${data} before the first start")
+    prepare: list[Annotated[list[str], Field(min_length=1)]] = Field(
+        default=[], description="commands to be run in turn before the first start"
+    )
 
 
 class DockerModel(Section):

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.core.clock import Clock
@@ -23,6 +23,7 @@ from harness.stacks.faketime import MovableClock, reason
 from harness.stacks.health import wait_until_ok
 from harness.stacks.logs import last_lines
 from harness.stacks.ports import LOOPBACK
+from harness.stacks.preparing import Preparation, prepare
 from harness.stacks.sockets import strangers
 
 CHAT = "client->chat"
@@ -42,6 +43,7 @@ class Service:
     health: Health | None
     control: ControlClient | None = None
     clock: MovableClock | None = None
+    preparation: Preparation = field(default_factory=Preparation)
     pid: int | None = None
     started_ns: int | None = None
 
@@ -186,11 +188,13 @@ class EmbeddedStack:
         return strangers(self._services[service].port, (self._proxies.pid, os.getpid()))
 
     async def come_up(self) -> None:
-        """Start every service and wait until each answers through its link.
+        """Prepare and start every service and wait until each answers through its link.
 
         Raises ``EnvironmentFault`` as soon as one has ended or its time is over.
         """
-        for name in self._services:
+        for name, service in self._services.items():
+            who, log = f"service {name} of stack {self.spec.name}", self.logs / f"{name}-prepare.log"
+            await prepare(who, service.preparation, self._processes, env=service.env, log=log)
             await self.start(name)
         try:
             async with asyncio.TaskGroup() as group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.core.stack import EmbeddedService, Health, StackSpec
@@ -16,6 +16,7 @@ from harness.stacks import faketime
 from harness.stacks.embedded_stack import Service
 from harness.stacks.filling import fill
 from harness.stacks.ports import LOOPBACK, Ports
+from harness.stacks.preparing import Preparation
 
 PROVIDER_HEALTH = Health("/healthz", "", 15.0)
 
@@ -25,7 +26,7 @@ class Maker:
     """What all services of one run share.
 
     ``base`` are the variables that every process gets, ``known`` what placeholders stand for, ``clocks`` the services
-    whose wall clock is going to be moved.
+    whose wall clock is going to be moved, ``venvs`` the virtual environments by service.
     """
 
     spec: StackSpec
@@ -35,11 +36,13 @@ class Maker:
     environ: Mapping[str, str]
     data: Path
     clocks: frozenset[str] = frozenset()
+    venvs: Mapping[str, Path] = field(default_factory=dict)
 
     def service(self, name: str, program: EmbeddedService, port: int) -> Service:
         """Make a service of the stack file; raises ``UsageError`` for a placeholder that stands for nothing."""
         control_port, token = self.ports.reserve(), secrets.token_urlsafe(24)
         own = {**self.known, "port": str(port), "control_port": str(control_port), "control_token": token}
+        own |= {"venv": str(self.venvs[name])} if name in self.venvs else {}
 
         def filled(text: str, where: str) -> str:
             place = f"stack {self.spec.name}, {where} of service {name}"
@@ -58,6 +61,10 @@ class Maker:
             health=self.spec.services[name].health,
             control=_client(control_port, token, f"the control port of service {name}"),
             clock=clock,
+            preparation=Preparation(
+                {self.data / place: filled(text, f"files.{place}") for place, text in program.files.items()},
+                [[filled(word, "prepare") for word in command] for command in program.prepare],
+            ),
         )
 
     def provider(self, name: str, kind: ProviderKind, port: int, *, run: str, events: Path, key: str) -> Service:
