@@ -102,6 +102,7 @@ class Run:
             keep=do.options.keep,
             seed=do.options.seed,
             proxy=do.proxy.proxy,
+            about={"scenario": self._plan.name, "worker": do.options.worker},
         )
         stack = await undo.enter_async_context(launched)
         self._proxied(stack.proxy)

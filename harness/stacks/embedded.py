@@ -15,7 +15,7 @@ from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.stack import EmbeddedService, StackSpec
 from harness.providers.registry import provider_kind
 from harness.proxy.adapter import ToxiproxyServer
-from harness.stacks.api import Processes, Stack
+from harness.stacks.api import NOTHING, Processes, Stack
 from harness.stacks.embedded_stack import EmbeddedStack, Proxies
 from harness.stacks.filling import placeholders
 from harness.stacks.folders import OWNER_FILE
@@ -51,6 +51,7 @@ class EmbeddedLauncher:
         keep: bool = False,
         seed: int = 0,
         proxy: str | None = None,
+        about: Mapping[str, str] = NOTHING,  # noqa: ARG002 - processes have no labels
     ) -> AsyncIterator[Stack]:
         """Start proxies and services and wait until they are healthy; at the end ask the services to stop.
 

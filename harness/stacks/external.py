@@ -12,7 +12,7 @@ from harness.core.stack import StackSpec
 from harness.proxy.adapter import ToxiproxyServer, connect
 from harness.proxy.api import ProxyUnavailable
 from harness.stacks import journal
-from harness.stacks.api import Processes, Stack
+from harness.stacks.api import NOTHING, Processes, Stack
 from harness.stacks.external_plan import plan_of
 from harness.stacks.external_stack import ExternalStack
 from harness.stacks.external_ways import opened
@@ -46,6 +46,7 @@ class ExternalLauncher:
         keep: bool = False,  # noqa: ARG002 - its data is its own
         seed: int = 0,
         proxy: str | None = None,
+        about: Mapping[str, str] = NOTHING,  # noqa: ARG002 - nothing is started that could be labelled
     ) -> AsyncIterator[Stack]:
         """Put proxies in front of the services, wait until they are healthy, and watch the abort conditions.
 

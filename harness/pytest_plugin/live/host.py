@@ -69,6 +69,7 @@ async def running(options: RunOptions) -> AsyncIterator[Host]:
             keep=options.keep,
             seed=options.seed,
             proxy=_proxy(options),
+            about={"worker": options.worker},
         )
         async with launched as stack, await connect(stack.proxy.url) as server:
             yield Host(stack, server, watcher, folder, options, key)
