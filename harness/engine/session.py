@@ -159,9 +159,10 @@ def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:
 def check_choices(options: RunOptions) -> None:
     """Raise ``UsageError`` for a launcher, proxy or mutant that does not exist.
 
-    Raises ``EnvironmentFault`` for a proxy that this machine lacks.
+    Raises ``EnvironmentFault`` for a proxy, or a container engine, that this machine lacks.
     """
     _one_of("launcher", options.launcher, LAUNCHERS)
+    check_launcher(options.launcher)
     check_proxy(options.proxy or AUTO, options.launcher)
     if options.mutant is not None:
         _one_of("mutant", options.mutant, tuple(titles()))
@@ -188,7 +189,7 @@ def playable(job: Job, listener: Listener) -> bool:
 def unsupported(plan: ScenarioPlan, spec: StackSpec, *, launcher: str, proxy: str | None = None) -> list[str]:
     """Return why this stack, here and now, so launched and proxied, cannot play a scenario; empty when it can."""
     needs = [need for need in plan.needs if need not in EXTENSIONS]
-    kept_from = unavailable(spec, needs)
+    kept_from = unavailable(spec, needs, launcher=launcher)
     missing = [need for need in needs if need not in spec.capabilities]
     return [
         *(f"stack {spec.name} has no {need}" for need in missing),
