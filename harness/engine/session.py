@@ -31,7 +31,7 @@ from harness.engine.run import Assignment, Run
 from harness.engine.stream import Listener, RunFinished, RunSkipped, RunStarted
 from harness.scenario.stackfile import load_stack
 from harness.stacks.capabilities import unavailable
-from harness.stacks.launchers import LAUNCHERS
+from harness.stacks.launchers import LAUNCHERS, check_launcher
 from harness.stacks.proxy_choice import AUTO, EXTENSIONS, Choice, check_proxy
 
 JUDGES = 2
