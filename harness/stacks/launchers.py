@@ -16,6 +16,7 @@ _CLASSES = {
     EXTERNAL: "harness.stacks.external:ExternalLauncher",
 }
 LAUNCHERS = tuple(_CLASSES)
+_IN_CONTAINERS = frozenset({"docker"})
 
 
 def launcher(name: str) -> Launcher:
@@ -23,6 +24,14 @@ def launcher(name: str) -> Launcher:
     # Imported only now: a client of a container engine is slow to load, and most runs need none.
     module, _, made = _CLASSES[name].partition(":")
     return cast("Callable[[], Launcher]", getattr(import_module(module), made))()
+
+
+def check_launcher(name: str) -> None:
+    """Raise ``EnvironmentFault``, with the way out, when this machine lacks what a launcher needs."""
+    if name in _IN_CONTAINERS:
+        from harness.stacks.docker_client import connect  # noqa: PLC0415 - as above
+
+        connect().close()
 
 
 def outlives_runs(name: str, spec: StackSpec) -> bool:  # noqa: ARG001 - a compose project may be started or met
