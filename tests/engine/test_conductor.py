@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -59,16 +60,23 @@ def fault(name: str, start: Start, *, for_s: float | None = None, target: str = 
     return FaultPlan(name, "network.down", target, start, for_s)
 
 
+async def settled() -> None:
+    """Wait until whoever has something to do now has done it: with one thread, what follows in it comes last."""
+    for _ in range(20):
+        await asyncio.to_thread(int)
+
+
 def conduct(scene: Callable[[], Scene], *steps: Callable[[Scene], None]) -> Scene:
-    """Arm, do the steps with a turn of the loop after each, heal."""
+    """Arm, do the steps, each once all that is due has happened, and heal."""
 
     async def live() -> Scene:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         made = scene()
         await made.conductor.arm()
         for step in steps:
-            await asyncio.sleep(0.02)
+            await settled()
             step(made)
-        await asyncio.sleep(0.02)
+        await settled()
         await made.conductor.heal()
         return made
 
