@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from harness.core.errors import UsageError
-from harness.providers import unipush
+from harness.providers import matrix_push, unipush
 from harness.providers.api import ProviderKind
 
 GROUP = "chat_chaos.providers"
@@ -17,7 +17,7 @@ GROUP = "chat_chaos.providers"
 @cache
 def kinds() -> Mapping[str, ProviderKind]:
     """Return every known kind by the name that stack files use, sorted."""
-    found = {unipush.KIND.kind: unipush.KIND}
+    found = {each.KIND.kind: each.KIND for each in (matrix_push, unipush)}
     found.update({kind.kind: kind for kind in (entry.load() for entry in entry_points(group=GROUP))})
     return dict(sorted(found.items()))
 
