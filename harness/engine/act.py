@@ -119,6 +119,7 @@ class Act:
             with suppress(*TROUBLE):
                 await self._fault.undo()
                 await asyncio.to_thread(self._stage.journal.undone, self.plan.id)
+                self.outstanding = False
 
     async def _try_heal(self) -> Evidence | None:
         try:

@@ -56,6 +56,10 @@ class Conductor:
         for act in reversed(self._applied):
             await act.abandon()
 
+    def unhealed(self) -> frozenset[str]:
+        """Targets of the faults that are still in place."""
+        return frozenset(act.plan.target for act in self._applied if act.outstanding)
+
     async def _play(self, act: Act, start: Wait) -> None:
         async def start_and_note() -> None:
             await start()

@@ -66,6 +66,7 @@ def _judge(
         found,
         unhealed=any(fault.gap == "not_healed" for fault in faults),
         evidence_lost=history.integrity.evidence_lost,
+        trouble=[reason.code for reason in trouble],
     )
     slos = judge_slos(history, facts.slos)
     others = [*trouble, *_doubts(history.integrity), *slo_reasons(slos)]

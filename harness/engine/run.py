@@ -23,6 +23,7 @@ from harness.engine.options import RunOptions
 from harness.engine.people import SwarmTriggers, configuration, playing, spawn_swarm
 from harness.engine.proxying import caveats
 from harness.engine.stream import FaultMoved, Listener, PhaseStarted, ProxyServing
+from harness.engine.vigil import Died, all_alive
 from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyInfo, ProxyUnavailable
@@ -63,6 +64,8 @@ class Run:
         self._plan = assignment.plan
         self._listener = listener
         self._recorder = Recorder(assignment.folder.events, run=assignment.run, role="engine", observer="engine")
+        self._unhealed: frozenset[str] = frozenset()
+        """Targets of faults that could not be undone."""
 
     async def play(self) -> tuple[Reason, ...]:
         """Go through all phases; return what went wrong with the environment, if anything did."""
@@ -70,12 +73,10 @@ class Run:
         try:
             async with AsyncExitStack() as undo:
                 stack, swarm = await self._provision(undo)
-                await self._phases(stack, swarm)
-                await self._proxies_alive(stack)
+                await self._watched_phases(stack, swarm)
                 self._phase("collect")
         except (EnvironmentFault, ProxyUnavailable) as problem:
-            code = "aborted" if isinstance(problem, Aborted) else "environment"
-            return (Reason(code=code, text=str(problem), verdict=Verdict.ERROR),)
+            return (Reason(code=_code(problem), text=str(problem), verdict=Verdict.ERROR),)
         finally:
             heartbeat.cancel()
             await asyncio.gather(heartbeat, return_exceptions=True)
@@ -96,9 +97,7 @@ class Run:
             people=self._plan.fault_people,
             mutant=server_mutant(do.options.mutant),
             key=do.key,
-            clocks=frozenset(
-                fault.target for fault in self._plan.faults if kinds()[fault.kind].stamps == "server_time_ns"
-            ),
+            clocks=_moved_clocks(self._plan),
             keep=do.options.keep,
             seed=do.options.seed,
             proxy=do.proxy.proxy,
@@ -112,6 +111,15 @@ class Run:
         await swarm.provision(PROVISION_WITHIN_S)
         return stack, swarm
 
+    async def _watched_phases(self, stack: Stack, swarm: SwarmClient) -> None:
+        try:
+            await self._phases(stack, swarm)
+        except (EnvironmentFault, ProxyUnavailable) as problem:
+            if not isinstance(problem, Aborted):
+                await all_alive(stack, besides=self._unhealed)  # what has died is the better reason
+            raise
+        await all_alive(stack, besides=self._unhealed)
+
     async def _phases(self, stack: Stack, swarm: SwarmClient) -> None:
         triggers = SwarmTriggers(swarm)
         await self._baseline(swarm, triggers)
@@ -120,6 +128,8 @@ class Run:
             await self._disturb(swarm, conductor)
             await self._enter("heal", swarm)
             await conductor.heal()
+            self._unhealed = conductor.unhealed()
+        await all_alive(stack, besides=self._unhealed)
         await self._calm_down(swarm)
         await self._read_the_truth(swarm)
 
@@ -147,6 +157,7 @@ class Run:
                 yield conductor
             except BaseException:
                 await conductor.abandon()
+                self._unhealed = conductor.unhealed()
                 raise
 
     async def _disturb(self, swarm: SwarmClient, conductor: Conductor) -> None:
@@ -177,10 +188,6 @@ class Run:
         await self._enter("oracle", swarm)
         await swarm.oracle(ORACLE_WITHIN_S)
 
-    async def _proxies_alive(self, stack: Stack) -> None:
-        for link in stack.links():
-            await stack.link(link).state()
-
     async def _enter(self, phase: Phase, swarm: SwarmClient, expected_s: float | None = None) -> None:
         self._phase(phase, expected_s)
         await swarm.phase(phase)
@@ -204,6 +211,12 @@ class Run:
         while True:
             self._recorder.beat()
             await asyncio.sleep(1.0)
+
+
+def _code(problem: Exception) -> str:
+    if isinstance(problem, Died):
+        return problem.code
+    return "aborted" if isinstance(problem, Aborted) else "environment"
 
 
 def _moved_clocks(plan: ScenarioPlan) -> frozenset[str]:

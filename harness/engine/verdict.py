@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.core.results import CheckResult, FaultResult, Reason
 from harness.core.verdicts import Verdict, worst
@@ -31,13 +31,26 @@ NEEDS_HEALING = frozenset({"recipient_online_delivered", "recipient_synced", "se
 """Steps whose absence proves nothing while a fault could not be undone."""
 
 
-def void_spoiled(checks: Sequence[CheckResult], *, unhealed: bool, evidence_lost: bool) -> tuple[CheckResult, ...]:
+SPOILED_BY: Mapping[str, frozenset[str]] = {
+    "environment": NEEDS_HEALING | {"push_sent"},
+    "service_died": NEEDS_HEALING | {"push_sent"},
+    "provider_died": frozenset({"push_sent"}),
+}
+"""By the code of what went wrong in the environment: steps whose absence then proves nothing."""
+
+
+def void_spoiled(
+    checks: Sequence[CheckResult], *, unhealed: bool, evidence_lost: bool, trouble: Iterable[str] = ()
+) -> tuple[CheckResult, ...]:
     """Take back violations that rest on absence where the environment may have caused it.
 
     What was seen (a duplicate, a reordering) stands whatever broke; what was not seen counts only if it could have
-    been seen.
+    been seen. ``trouble`` are codes of what the engine knows to have gone wrong.
     """
-    return tuple(_void(check, unhealed, evidence_lost) for check in checks)
+    spoiled = NEEDS_HEALING if unhealed else frozenset[str]()
+    for code in trouble:
+        spoiled |= SPOILED_BY.get(code, frozenset())
+    return tuple(_void(check, spoiled, evidence_lost) for check in checks)
 
 
 def reasons_of(
@@ -63,13 +76,13 @@ def verdict_of(reasons: Sequence[Reason], checks: Sequence[CheckResult]) -> Verd
     return worst(reason.verdict or Verdict.ERROR for reason in reasons)
 
 
-def _void(check: CheckResult, unhealed: bool, evidence_lost: bool) -> CheckResult:
-    if check.verdict is not Verdict.FAIL or not (unhealed or evidence_lost):
+def _void(check: CheckResult, spoiled: frozenset[str], evidence_lost: bool) -> CheckResult:
+    if check.verdict is not Verdict.FAIL or not (spoiled or evidence_lost):
         return check
     kept = tuple(
         witness
         for witness in check.witnesses
-        if witness.missing_step is None or not (evidence_lost or witness.missing_step in NEEDS_HEALING)
+        if witness.missing_step is None or not (evidence_lost or witness.missing_step in spoiled)
     )
     if kept:
         return check

@@ -105,7 +105,8 @@ class Stack(Protocol):
     async def state(self, service: str) -> ServiceState:
         """The service's process now; of several replicas it tells the first, and ``running`` only if all of them run.
 
-        Raises ``EnvironmentFault`` when whoever runs the service does not tell.
+        It tells of provider simulators too. Raises ``EnvironmentFault`` when whoever runs the service does not tell,
+        ``KeyError`` for a part that was not started with this stack.
         """
         ...
 

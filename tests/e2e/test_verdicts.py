@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -75,6 +76,39 @@ def test_a_heal_that_cannot_take_is_an_error(
     out, _ = run.communicate(timeout=60)
     assert run.returncode == 3
     assert '"not_healed"' in out
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "who"),
+    [
+        ("harness.providers.unipush", "provider_died", "provider push (unipush)"),
+        ("harness.reference.chat", "service_died", "service chat"),
+    ],
+)
+def test_what_dies_unasked_is_an_error_of_its_own(
+    program: str,
+    code: str,
+    who: str,
+    *,
+    started: Callable[..., subprocess.Popen[str]],
+    family: Callable[[int], dict[int, str]],
+    quick_stack: Callable[..., Path],
+    scenario: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Exit 3, and the sentence names who it was, whatever the messages look like."""
+    file = scenario(
+        'slow: {kind: network.latency, link: "client->chat", latency: 50ms, start: {at: 100ms}}', stack=quick_stack()
+    )
+    run = started("run", file, "--json")
+    wait_until(lambda: b"fault_installed" in recorded(tmp_path))
+    [victim] = [pid for pid, command in family(run.pid).items() if program in command]
+    os.kill(victim, signal.SIGKILL)
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 3, out
+    [reason] = [reason for reason in json.loads(out)["runs"][0]["reasons"] if reason["code"] == code]
+    assert who in reason["text"]
+    assert "status -9" in reason["text"]
 
 
 def recorded(folder: Path) -> bytes:

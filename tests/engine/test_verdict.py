@@ -95,6 +95,25 @@ def test_a_fault_that_could_not_be_undone_voids_late_but_not_lost() -> None:
     assert verdicts == [Verdict.INCONCLUSIVE, Verdict.FAIL]
 
 
+@pytest.mark.parametrize(
+    ("missing", "voided_by"),
+    [
+        ("push_sent", {"provider_died", "service_died", "environment"}),
+        ("recipient_synced", {"service_died", "environment"}),
+        ("stored", set()),
+        (None, set()),
+    ],
+)
+def test_what_died_voids_what_it_would_have_done(missing: str | None, voided_by: set[str]) -> None:
+    """A push that a dead provider did not take is no finding; what is gone from the archive still is."""
+    failed = check(Verdict.FAIL, missing=missing)
+    codes = ("provider_died", "service_died", "environment", "aborted")
+    judged = {
+        code: void_spoiled([failed], unhealed=False, evidence_lost=False, trouble=[code])[0].verdict for code in codes
+    }
+    assert {code for code, verdict in judged.items() if verdict is not Verdict.FAIL} == voided_by
+
+
 def test_a_fault_of_a_run_that_was_cut_short_is_no_error() -> None:
     """A killed harness leaves faults unstarted and unhealed: that proves nothing, against nobody."""
     faults = [fault("not_commanded"), fault("not_healed")]

@@ -1,0 +1,46 @@
+"""Whether all that was started for a run still runs: what died unasked spoils what comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from harness.core.errors import EnvironmentFault
+from harness.stacks.api import ServiceState, Stack
+from harness.stacks.logs import last_lines
+
+
+class Died(EnvironmentFault):
+    """A service or a simulator ended although no fault had asked it to; ``code`` is that of the run's reason."""
+
+    def __init__(self, code: str, what: str, *, hint: str) -> None:
+        super().__init__(what, hint=hint)
+        self.code = code
+
+
+async def all_alive(stack: Stack, *, besides: Collection[str] = ()) -> None:
+    """Raise ``Died`` with the last log lines of the first part that does not run, ``ProxyUnavailable`` for a proxy.
+
+    ``besides`` are parts that a fault took down and could not bring back, which is told elsewhere.
+    """
+    for name in (*stack.spec.services, *stack.spec.providers):
+        if name in besides:
+            continue
+        try:
+            state = await stack.state(name)
+        except KeyError:  # another launcher's, or a simulator that is not ours to run
+            continue
+        if not state.running:
+            raise _died(stack, name, state)
+    for link in stack.links():
+        await stack.link(link).state()
+
+
+def _died(stack: Stack, name: str, state: ServiceState) -> Died:
+    provider = stack.spec.providers.get(name)
+    what = f"service {name}" if provider is None else f"provider {name} ({provider})"
+    told = f"{what} of stack {stack.spec.name} ended with status {state.exit_status} in the middle of the run, "
+    return Died(
+        "service_died" if provider is None else "provider_died",
+        f"{told}and no fault had asked it to; {last_lines(stack.logs / f'{name}.log')}",
+        hint="mend what its log names; if something else on this machine ends processes, find that, and run again",
+    )
