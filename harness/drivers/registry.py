@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 from harness.core.errors import UsageError
 from harness.drivers.api import Driver
@@ -15,8 +16,17 @@ GROUP = "chat_chaos.drivers"
 """Entry point group; each entry is a callable that takes the stack file's driver options and returns a driver."""
 
 Factory = Callable[[Mapping[str, str]], Driver]
+Settle = Callable[[Mapping[str, str], Path], Mapping[str, str]]
 
-_BUILT_IN = {"reference": "harness.drivers.reference.driver:make"}
+_BUILT_IN = {
+    "python": "harness.drivers.beside:make",
+    "reference": "harness.drivers.reference.driver:make",
+    "websocket": "harness.drivers.mapped.driver:make",
+}
+_SETTLERS = {
+    "python": "harness.drivers.beside:settle",
+    "websocket": "harness.drivers.mapped.file:settle",
+}
 
 
 def kinds() -> tuple[str, ...]:
@@ -29,14 +39,28 @@ def driver(kind: str, options: Mapping[str, str]) -> Driver:
     return _factory(kind)(options)
 
 
+def settle(kind: str, options: Mapping[str, str], folder: Path) -> Mapping[str, str]:
+    """Return the options of a stack file in ``folder`` as the driver takes them wherever it runs.
+
+    Files that they name are looked for beside the stack file, and checked. Raises ``UsageError`` when they are wrong.
+    """
+    if kind not in _SETTLERS:
+        return options
+    return cast("Settle", _named(_SETTLERS[kind]))(options, folder)
+
+
 def _factory(kind: str) -> Factory:
     if kind in _BUILT_IN:
-        module, _, name = _BUILT_IN[kind].partition(":")
-        return cast("Factory", getattr(import_module(module), name))
+        return cast("Factory", _named(_BUILT_IN[kind]))
     installed = _installed()
     if kind in installed:
         return cast("Factory", installed[kind].load())
     raise UsageError(f"there is no driver {kind!r}", hint=_hint(kind))
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def _installed() -> dict[str, EntryPoint]:

@@ -32,7 +32,7 @@ from harness.scenario.diagnostics import BadFile, did_you_mean
 from harness.scenario.matrix import PLACEHOLDER
 from harness.scenario.mistakes import Mistake, mistakes_of
 from harness.scenario.scene import unknown
-from harness.scenario.source import read_source
+from harness.scenario.source import Source, read_source
 from harness.scenario.stackmodel import (
     AbortModel,
     DockerModel,
@@ -72,7 +72,7 @@ def load_stack(name_or_path: str, *, parameters: Mapping[str, str] = MappingProx
         if key not in model.parameters:
             hint = did_you_mean(key, model.parameters) or "it has no parameters"
             raise UsageError(f"stack '{model.name}' has no parameter {quoted(key)}", hint=hint)
-    return _spec(model, path, chosen)
+    return _spec(model, path, chosen, _driver_options(model, path, source))
 
 
 def find_stack_file(name_or_path: str) -> Path:
@@ -180,12 +180,22 @@ def _placeholders(model: StackModel) -> list[str]:
     return [*_OF_THE_RUN, *(f"{group}.{name}" for group, names in groups.items() for name in names)]
 
 
-def _spec(model: StackModel, path: Path, parameters: Mapping[str, str]) -> StackSpec:
+def _driver_options(model: StackModel, path: Path, source: Source) -> dict[str, str]:
+    """Return what the driver is given; files that it needs lie beside the stack file."""
+    try:
+        return dict(registry.settle(model.driver.kind, model.driver.__pydantic_extra__, path.parent))
+    except BadFile:
+        raise
+    except UsageError as problem:
+        raise BadFile(source.locate([Mistake(("driver",), "bad-value", problem.what, problem.hint)])) from None
+
+
+def _spec(model: StackModel, path: Path, parameters: Mapping[str, str], driver_options: dict[str, str]) -> StackSpec:
     return StackSpec(
         name=model.name,
         source=path.as_posix(),
         driver=model.driver.kind,
-        driver_options=dict(model.driver.__pydantic_extra__),
+        driver_options=driver_options,
         capabilities=frozenset(model.capabilities),
         promises=_promises(model.promises),
         parameters={name: item.default for name, item in model.parameters.items()} | dict(parameters),

@@ -27,7 +27,6 @@ from harness.stacks.preparing import Preparation, prepare
 from harness.stacks.sockets import strangers
 
 CHAT = "client->chat"
-REFERENCE = "reference"
 _STOP_WITHIN_S = 3.0
 _KILLED_WITHIN_S = 2.0
 
@@ -141,9 +140,9 @@ class EmbeddedStack:
 
     @property
     def control(self) -> ServiceControl | None:
-        """The control port of the reference backend, or None for a stack that is another's."""
+        """The control port as the reference backend has it, or None for a stack that has none of that kind."""
         chat = self._services[self.spec.links[CHAT].service] if CHAT in self.spec.links else None
-        if self.spec.driver != REFERENCE or chat is None or chat.control is None:
+        if self.spec.control != "direct" or chat is None or chat.control is None:
             return None
         return ReferenceControl(chat.control)
 

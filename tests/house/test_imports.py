@@ -15,7 +15,7 @@ MIDDLE = {
     "scenario": {"faults", "checks", "reference.mutants", "drivers", "providers", "workloads"},
     "history": set(),
     "proxy": set(),
-    "drivers": {"history"},
+    "drivers": {"history", *(f"scenario.{part}" for part in ("diagnostics", "fields", "mistakes", "source"))},
     "providers": {"history", "proxy"},
     "stacks": {"proxy", "providers"},
     "faults": {"proxy", "stacks"},
