@@ -8,7 +8,9 @@ in its place.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import requests
@@ -27,6 +29,7 @@ HOW_TO_GET = "install one (`apt-get install docker.io`, then start `dockerd`), o
 ENGINE_TROUBLE: tuple[type[Exception], ...] = (DockerException, requests.RequestException, OSError)
 """What the SDK raises when an engine cannot be reached or refuses."""
 
+_UNIX = "unix://"
 _SYSTEM_SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 _USER_SOCKETS = ("docker.sock", "podman/podman.sock")
 
@@ -76,7 +79,7 @@ def _usual(env: Mapping[str, str]) -> Iterator[Path]:
     yield from map(Path, _SYSTEM_SOCKETS)
     runtime = env.get("XDG_RUNTIME_DIR")
     if runtime:
-        yield from (Path(runtime, socket) for socket in _USER_SOCKETS)
+        yield from (Path(runtime, name) for name in _USER_SOCKETS)
 
 
 def _first(found: Sequence[Path], timeout_s: float) -> DockerClient:
@@ -84,32 +87,39 @@ def _first(found: Sequence[Path], timeout_s: float) -> DockerClient:
     refusals = []
     for path in found:
         try:
-            return _answering({"base_url": f"unix://{path}"}, timeout_s)
+            return _answering({"base_url": f"{_UNIX}{path}"}, timeout_s)
         except EnvironmentFault as refusal:
             refusals.append(refusal)
     raise refusals[0]
 
 
 def _answering(settings: Mapping[str, object], timeout_s: float) -> DockerClient:
+    where = str(settings["base_url"])
     client = None
     try:
+        if where.startswith(_UNIX):
+            _try_socket(where.removeprefix(_UNIX))
         # Made with the short time-out, since asking for the version of the API is already a call.
         client = DockerClient(**settings, version="auto", timeout=PING_WITHIN_S)
         client.ping()
+    except PermissionError:
+        what = f"the container engine at {where} may not be used by this user"
+        hint = "join the group that owns the socket (`docker`), or run as its owner"
+        raise EnvironmentFault(what, hint=hint) from None
     except ENGINE_TROUBLE as problem:
         if client is not None:
             client.close()
-        raise _unreachable(str(settings["base_url"]), problem) from None
+        what = f"the container engine at {where} does not answer: {reason(problem)}"
+        raise EnvironmentFault(what, hint=HOW_TO_GET) from None
     client.api.timeout = timeout_s
     return client
 
 
-def _unreachable(where: str, problem: Exception) -> EnvironmentFault:
-    path = Path(where.removeprefix("unix://"))
-    if where.startswith("unix://") and path.is_socket() and not os.access(path, os.W_OK):
-        what = f"the container engine at {where} may not be used by this user"
-        return EnvironmentFault(what, hint="join the group that owns the socket (`docker`), or run as its owner")
-    return EnvironmentFault(f"the container engine at {where} does not answer: {reason(problem)}", hint=HOW_TO_GET)
+def _try_socket(path: str) -> None:
+    """Connect once: the SDK never closes a socket that could not be connected, and hides the reason in others."""
+    with closing(socket.socket(socket.AF_UNIX)) as trial:
+        trial.settimeout(PING_WITHIN_S)
+        trial.connect(path)
 
 
 def reason(problem: Exception) -> str:
