@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from harness.core.clock import Clock, SystemClock
@@ -17,12 +18,13 @@ from harness.providers.registry import provider_kind
 from harness.proxy.adapter import ToxiproxyServer
 from harness.stacks.api import NOTHING, Processes, Stack
 from harness.stacks.embedded_stack import EmbeddedStack, Proxies
-from harness.stacks.filling import placeholders
+from harness.stacks.filling import fill, placeholders
 from harness.stacks.folders import OWNER_FILE
 from harness.stacks.making import Maker
 from harness.stacks.ports import LOOPBACK, Ports
 from harness.stacks.proxy_choice import EMBEDDED, IMAGE
 from harness.stacks.proxy_server import edges, make_proxies, running_proxy_server
+from harness.stacks.venvs import ensure
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
@@ -66,10 +68,12 @@ class EmbeddedLauncher:
         links = {name: link for name, link in edges(spec, self.name, people).items() if link.service in reachable}
         _check(spec, programs, links, mutant)
         base = {name: self._environment[name] for name in _INHERITED if name in self._environment}
+        logs = folder / "logs"
+        venvs = await _venvs(spec, programs, processes, environ=self._environment, logs=logs)
         data = await processes.temporary_folder("data")
         with Ports() as reserved:
             ports = {name: reserved.reserve() for name in sorted(reachable)}
-            log = folder / "logs" / "proxy.log"
+            log = logs / "proxy.log"
             async with _serving(proxy or EMBEDDED, processes, run=run, env=base, log=log, seed=seed) as (server, pid):
                 made = await make_proxies(server, links, ports, run=run, reserved=reserved)
                 proxies = Proxies(server.info, pid, made)
@@ -79,7 +83,7 @@ class EmbeddedLauncher:
                     "seed": str(seed),
                     **_addresses(spec, proxies, ports),
                 }
-                maker = Maker(spec, reserved, base, known, self._environment, data, clocks)
+                maker = Maker(spec, reserved, base, known, self._environment, data, clocks, venvs)
                 events = folder / "events"
                 services = [
                     *(
@@ -94,7 +98,7 @@ class EmbeddedLauncher:
                     proxies,
                     providers=kinds,
                     processes=processes,
-                    logs=folder / "logs",
+                    logs=logs,
                     clock=self._clock,
                 )
                 try:
@@ -115,6 +119,26 @@ def _serving(
     from harness.stacks.proxy_image import running_proxy_image  # noqa: PLC0415 - the Docker SDK takes its time
 
     return running_proxy_image(processes, run=run, log=log)
+
+
+async def _venvs(
+    spec: StackSpec,
+    programs: Mapping[str, EmbeddedService],
+    processes: Processes,
+    *,
+    environ: Mapping[str, str],
+    logs: Path,
+) -> dict[str, Path]:
+    """Virtual environments of the services that run from one, made where they are missing."""
+    known = {f"parameters.{name}": value for name, value in spec.parameters.items()}
+    made = {}
+    for name, program in programs.items():
+        if program.venv is not None:
+            where = f"stack {spec.name}, venv of service {name}"
+            version = fill(program.venv.version, known, environment=environ, where=where)
+            wanted = replace(program.venv, version=version)
+            made[name] = await ensure(wanted, processes, environ=environ, log=logs / f"{name}-install.log")
+    return made
 
 
 def _check(
