@@ -19,6 +19,7 @@ from harness.stacks import docker_labels
 from harness.stacks.api import ServiceState
 from harness.stacks.docker_calls import Calls, EngineRefused
 from harness.stacks.docker_engine import Engine
+from harness.stacks.docker_follower import Follower
 from harness.stacks.docker_instances import Instance
 from harness.stacks.docker_reaper import Thing, save_log
 from harness.stacks.docker_subnets import Draw, draw_subnet, routed_here
@@ -27,6 +28,7 @@ from harness.stacks.ports import LOOPBACK
 
 SUBNET_TRIES = 20
 EXEC_WITHIN_S = 5.0
+FOLLOWED_WITHIN_S = 2.0
 
 
 class Containers:
@@ -41,6 +43,7 @@ class Containers:
         self._labels = dict(labels)
         self.topology = topology
         self._draw = draw
+        self._followers: dict[str, Follower] = {}
 
     async def make_networks(self) -> None:
         """Make all networks; raises ``EnvironmentFault`` when no free subnet is found."""
@@ -72,8 +75,15 @@ class Containers:
 
     async def start(self, instance: Instance) -> None:
         """Start a container; one that runs is left alone."""
+        if (before := self._followers.get(instance.role)) is not None:
+            if (await self.state(instance)).running:
+                return
+            await asyncio.to_thread(before.join, FOLLOWED_WITHIN_S)
         await self.calls(f"start {instance.role}", lambda api: api.start(instance.id))
         instance.started_ns = self._clock.mono_ns()
+        log = Path(self._labels[docker_labels.LOGS], f"{plain(instance.role)}.log")
+        self._followers[instance.role] = Follower(Engine(self.calls.address), instance.id, log)
+        self._followers[instance.role].start()
 
     async def state(self, instance: Instance) -> ServiceState:
         """What the engine says of a container's process now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 UNIX, TCP = "unix://", "tcp://"
 _TROUBLE_FROM = 300
+_PIECE = 65536
+_HEADER = 8
 
 
 class EngineTrouble(Exception):
@@ -30,6 +32,13 @@ class Engine:
 
     def call(self, method: str, path: str, *, within_s: float, **query: str) -> bytes:
         """Send a request and return the body of its good answer; raises ``EngineTrouble`` for any other."""
+        return b"".join(self.stream(method, path, within_s=within_s, **query))
+
+    def stream(self, method: str, path: str, *, within_s: float | None, **query: str) -> Iterator[bytes]:
+        """Send a request and yield the body of its good answer as it comes; raises ``EngineTrouble`` for any other.
+
+        ``within_s`` bounds the wait for each piece.
+        """
         import http.client  # noqa: PLC0415 - heavy, and a watcher needs it at the end only
         from urllib.parse import urlencode  # noqa: PLC0415
 
@@ -40,15 +49,15 @@ class Engine:
         try:
             connection.request(method, f"{path}?{urlencode(query)}", headers={"Connection": "close"})
             answer = connection.getresponse()
-            body = answer.read()
+            if answer.status >= _TROUBLE_FROM:
+                raise EngineTrouble(f"{method} {path}: status {answer.status}: {_message(answer.read())}")
+            while piece := answer.read1(_PIECE):
+                yield piece
         except (OSError, http.client.HTTPException) as problem:
             reason = f"no answer within {within_s:g} s" if isinstance(problem, TimeoutError) else str(problem)
             raise EngineTrouble(f"{method} {path}: {reason}") from None
         finally:
             connection.close()
-        if answer.status >= _TROUBLE_FROM:
-            raise EngineTrouble(f"{method} {path}: status {answer.status}: {_message(body)}")
-        return body
 
     def listed(self, path: str, label: str, *, within_s: float, **query: str) -> list[dict[str, Any]]:
         """Return the things of one kind that carry a label (``KEY`` or ``KEY=VALUE``)."""
@@ -56,7 +65,7 @@ class Engine:
         found = json.loads(self.call("GET", path, within_s=within_s, filters=filters, **query))
         return (found.get("Volumes") if isinstance(found, Mapping) else found) or []
 
-    def _connect(self, within_s: float) -> http.client.HTTPConnection:
+    def _connect(self, within_s: float | None) -> http.client.HTTPConnection:
         import http.client  # noqa: PLC0415 - as above
 
         if self.address.startswith(TCP):
@@ -75,14 +84,14 @@ class Engine:
         return connection
 
 
-def plain(stream: bytes) -> bytes:
-    """Return what a container wrote, without the eight bytes that the engine puts before each piece of it."""
-    pieces, at = [], 0
-    while at + 8 <= len(stream):
-        size = int.from_bytes(stream[at + 4 : at + 8])
-        pieces.append(stream[at + 8 : at + 8 + size])
-        at += 8 + size
-    return b"".join(pieces)
+def plain(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what a container wrote, without the eight bytes that the engine puts before each piece of it."""
+    buffer = b""
+    for piece in stream:
+        buffer += piece
+        while len(buffer) >= _HEADER and len(buffer) >= (end := _HEADER + int.from_bytes(buffer[4:_HEADER])):
+            yield buffer[_HEADER:end]
+            buffer = buffer[end:]
 
 
 def _message(body: bytes) -> str:

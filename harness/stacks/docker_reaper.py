@@ -119,10 +119,10 @@ def save_log(engine: Engine, thing: Thing) -> None:
         return
     with suppress(EngineTrouble, OSError):
         path = f"/containers/{thing.id}/logs"
-        said = plain(engine.call("GET", path, within_s=CALL_WITHIN_S, stdout="1", stderr="1"))
+        said = plain(engine.stream("GET", path, within_s=CALL_WITHIN_S, stdout="1", stderr="1"))
         target = os.path.join(folder, f"{role}.log")  # noqa: PTH118 - same
         with open(f"{target}.part", "wb") as file:  # noqa: PTH123 - same
-            file.write(said)
+            file.writelines(said)
         os.replace(f"{target}.part", target)  # noqa: PTH105 - same
 
 

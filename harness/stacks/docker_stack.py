@@ -22,7 +22,7 @@ from harness.stacks.docker_calls import EngineRefused
 from harness.stacks.docker_containers import Containers
 from harness.stacks.docker_control import ReplicatedControl
 from harness.stacks.docker_instances import FAKETIME_LABEL, OFFSET, Instance
-from harness.stacks.embedded_stack import CHAT, REFERENCE
+from harness.stacks.embedded_stack import CHAT
 from harness.stacks.faketime import MovableClock
 from harness.stacks.health import wait_until_ok
 from harness.stacks.logs import last_lines
@@ -119,8 +119,8 @@ class DockerStack:
 
     @property
     def control(self) -> ServiceControl | None:
-        """The control ports of the reference backend, or None for a stack that is another's."""
-        if self.spec.driver != REFERENCE or CHAT not in self.spec.links:
+        """The control ports as the reference backend has them, or None for a stack that has none of that kind."""
+        if self.spec.control != "direct" or CHAT not in self.spec.links:
             return None
         clients = [each.control for each in self.instances(self.spec.links[CHAT].service)]
         found: list[ServiceControl] = [ReferenceControl(client) for client in clients if client is not None]
