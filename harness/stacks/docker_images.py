@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,13 +101,17 @@ async def _in_a_thread_of_its_own(call: Callable[[], str]) -> str:
         if not answer.done():
             setter(value)
 
+    def tell(setter: Callable[[Any], None], value: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, setter, value)
+
     def work() -> None:
         try:
             result = call()
         except BaseException as error:  # noqa: BLE001 - handed to the caller as it is
-            loop.call_soon_threadsafe(settle, answer.set_exception, error)
+            tell(answer.set_exception, error)
         else:
-            loop.call_soon_threadsafe(settle, answer.set_result, result)
+            tell(answer.set_result, result)
 
     threading.Thread(target=work, name="images", daemon=True).start()
     return await answer
@@ -188,10 +192,13 @@ def _build_stream(client: DockerClient, archive: IO[bytes], name: str, tag: str,
 
 
 def _follow(stream: Iterable[dict[str, Any]], lines: deque[str]) -> None:
+    """Read what the engine says to its end, which closes the connection; raises ``BuildError`` for its last error."""
+    error = None
     for event in stream:
         lines.extend(line for line in str(event.get("stream", "")).splitlines() if line.strip())
-        if "error" in event:
-            raise BuildError(str(event["error"]), [])
+        error = event.get("error", error)
+    if error is not None:
+        raise BuildError(str(error), [])
 
 
 def _not_built(tag: str, problem: Exception, lines: Iterable[str]) -> EnvironmentFault:
