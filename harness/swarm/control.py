@@ -60,6 +60,7 @@ class SwarmClient:
         self._writer = writer
         self._next = 0
         self._told_to_stop = False
+        self._trouble: EnvironmentFault | None = None
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._fired: dict[str, Fired] = {}
         self._listener = asyncio.create_task(self._listen())
@@ -150,7 +151,7 @@ class SwarmClient:
 
     async def _do(self, command: str, within_s: float | None = None, **fields: Any) -> dict[str, Any]:
         if self.lost.is_set():
-            raise _died(command)
+            raise self._trouble or _died(command)
         self._next += 1
         number = self._next
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -179,6 +180,9 @@ class SwarmClient:
         self._fail_waiting(_DIED)
 
     def _take(self, message: dict[str, Any]) -> None:
+        if "trouble" in message:
+            self._trouble = EnvironmentFault(message["trouble"], hint=message["hint"])
+            return
         if "fired" in message:
             self._fired.pop(message["fired"])(message["mono_ns"])
             return
@@ -189,7 +193,7 @@ class SwarmClient:
     def _fail_waiting(self, why: str) -> None:
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(EnvironmentFault(why, hint=_LOG))
+                waiting.set_exception(self._trouble or EnvironmentFault(why, hint=_LOG))
 
 
 _DIED = "the process that plays the people ended unexpectedly"

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from harness.core.errors import ChatChaosError, UsageError
+from harness.core.errors import ChatChaosError, UsageError, cause_of
 from harness.core.verdicts import Verdict
 from harness.swarm.config import from_json
 from harness.swarm.play import Swarm
@@ -110,7 +110,7 @@ class Control:
         return {"offset_s": self._play.clock(command["device"]).offset_s}
 
     async def _say(self, command: Command) -> Answer:
-        said = self._play.prompter.say(command["device"], command["to"], command["body"])
+        said = await self._play.prompter.say(command["device"], command["to"], command["body"])
         return {"client_message_id": said}
 
     async def _sighted(self, command: Command) -> Answer:
@@ -153,6 +153,20 @@ class Control:
 async def serve(connection: socket.socket) -> None:
     """Play until told to stop; the engine's end, seen as the end of the socket, ends this process at once."""
     reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_LIMIT)
+    try:
+        await _play(reader, writer)
+    except* ChatChaosError as group:
+        # Whoever gave the command that failed with it hears why, not only that nobody plays any more.
+        trouble = cause_of(group)
+        if isinstance(trouble, ChatChaosError):
+            writer.write(msgspec.json.encode({"trouble": trouble.what, "hint": trouble.hint}) + b"\n")
+            await writer.drain()
+        raise
+    finally:
+        writer.close()
+
+
+async def _play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     stopped = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         control = Control(writer, tasks, stopped)
@@ -162,7 +176,6 @@ async def serve(connection: socket.socket) -> None:
         await stopped.wait()
         listening.cancel()
         _cancel_others()
-    writer.close()
 
 
 async def _listen(reader: asyncio.StreamReader, control: Control, tasks: asyncio.TaskGroup) -> None:
