@@ -85,9 +85,13 @@ class Containers:
         self._followers[instance.role] = Follower(Engine(self.calls.address), instance.id, log)
         self._followers[instance.role].start()
 
+    async def inspected(self, instance: Instance) -> Mapping[str, Any]:
+        """All that the engine knows of a container."""
+        return await self.calls(f"look at {instance.role}", lambda api: dict(api.inspect_container(instance.id)))
+
     async def state(self, instance: Instance) -> ServiceState:
         """What the engine says of a container's process now."""
-        found = await self._inspected(instance)
+        found = (await self.inspected(instance))["State"]
         running = bool(found["Running"])
         return ServiceState(
             running=running,
@@ -174,10 +178,6 @@ class Containers:
                 file.writelines(pieces)
 
         await self.calls(f"copy the data of {instance.role}", copy)
-
-    async def _inspected(self, instance: Instance) -> Mapping[str, Any]:
-        found = await self.calls(f"look at {instance.role}", lambda api: api.inspect_container(instance.id))
-        return dict(found["State"])
 
     async def _make_network(self, network: Network, routed: Sequence[Any]) -> None:
         for left in reversed(range(SUBNET_TRIES)):
