@@ -1,11 +1,13 @@
-"""The embedded proxy server beside the real Toxiproxy and beside no proxy, interleaved in one run.
+"""The embedded proxy server beside the real Toxiproxy, haproxy where it is installed, and no proxy, in one run.
 
-Each server carries one pass-through toxic. Every round plays every load against every variant, so that a busy machine
-is busy for all of them; the table shows medians of the rounds. CPU is what the proxy's process used per operation: on a
-shared machine that figure can be trusted sooner than wall time. In the row ``direct`` it is what the load side itself,
-both ends, used: the floor under every other row.
+Ours and the real one carry a pass-through toxic that chance puts on half of the connections. Every round plays every
+load against every variant, so that a busy machine is busy for all of them; the table shows medians of the rounds. CPU
+is what the proxy's process used per operation: on a shared machine that figure can be trusted sooner than wall time. In
+the row ``direct`` it is what the load side itself, both ends, used: the floor under every other row.
 
-Exit code 0; 3 when the real Toxiproxy is missing, so that there is nothing to compare with, or a server failed.
+The last line has the ratios to the real Toxiproxy and says which of the bars of ``proxy_bars`` are missed. Exit code 0
+when all hold, 1 when not; 3 when the real Toxiproxy is missing, so that there is nothing to compare with, or a server
+failed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from haproxy import find_haproxy, running_haproxy
+from proxy_bars import measured, verdict
+
 from harness.core.errors import EnvironmentFault
 from harness.proxy import adapter_wire as wire
 from harness.proxy.http_client import HttpApi
@@ -29,7 +34,9 @@ from harness.stacks.proxy_choice import HOW_TO_GET_TOXIPROXY, find_toxiproxy
 from harness.testing.proxy_servers import ServerKind, running_server
 
 LOAD_SIDE = Path(__file__).with_name("proxy_load.py")
+EXIT_MISSED = 1
 EXIT_NOTHING_TO_COMPARE = 3
+PASS_THROUGH = {"type": "noop", "toxicity": 0.5}
 CLIENT_WITHIN_S = 30.0
 
 
@@ -39,6 +46,9 @@ class Load:
 
     kind: str
     connections: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.connections}"
 
 
 LOADS = (Load("ping", 1), Load("ping", 50), Load("ping", 500), Load("bulk", 4), Load("conn", 8))
@@ -85,15 +95,22 @@ def echo_server() -> Iterator[Variant]:
 
 @contextmanager
 def proxied(kind: ServerKind, upstream: int) -> Iterator[Variant]:
-    """Run a server with one proxy to the echo server and one pass-through toxic on it."""
+    """Run a server with one proxy to the echo server and the pass-through toxic on it."""
     with running_server(kind) as server:
         api = HttpApi(server.url, timeout_s=5)
         body = wire.ProxySpec("bench", f"127.0.0.1:{upstream}").body()
         listen = wire.proxy(api.call("POST", "proxies", body=body)).listen
-        api.call("POST", "proxies", "bench", "toxics", body={"type": "noop"})
+        api.call("POST", "proxies", "bench", "toxics", body=PASS_THROUGH)
         version = wire.version(api.call("GET", "version"))
         api.close()
         yield Variant(kind, int(listen.rpartition(":")[2]), server.pid, version)
+
+
+@contextmanager
+def through_haproxy(upstream: int) -> Iterator[Variant]:
+    """Run haproxy, with one thread as ours has, in front of the echo server."""
+    with running_haproxy(upstream) as (pid, port):
+        yield Variant("haproxy", port, pid)
 
 
 def measure(variant: Variant, load: Load, seconds: float) -> Figures:
@@ -169,16 +186,9 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def ratios(results: Results, version: str) -> str:
-    """The embedded server against the real one: above 1 is faster or, for CPU and memory, dearer."""
-    pairs = [(results["embedded", load], results["toxiproxy", load]) for load in LOADS]
-    speed = [ours.per_s / theirs.per_s for ours, theirs in pairs]
-    dear = [ours.cpu_us / theirs.cpu_us if theirs.cpu_us else 0.0 for ours, theirs in pairs]
-    names = [f"{load.kind} {load.connections}" for load in LOADS]
-    told = ", ".join(
-        f"{name} {fast:.2f}x ({cost:.2f}x cpu)" for name, fast, cost in zip(names, speed, dear, strict=True)
-    )
-    return f"embedded / Toxiproxy {version}: {told}, RSS {pairs[2][0].rss_mb / pairs[2][1].rss_mb:.2f}x"
+def by_load(name: str, results: Results) -> dict[str, Figures]:
+    """The medians of one variant by the names of the loads."""
+    return {str(load): results[name, load] for load in LOADS}
 
 
 def allow_many_files() -> None:
@@ -196,8 +206,10 @@ def run(rounds: int, seconds: float) -> int:
         direct = running.enter_context(echo_server())
         kinds: list[ServerKind] = ["embedded", "toxiproxy"] if find_toxiproxy() else ["embedded"]
         servers = [running.enter_context(proxied(kind, direct.port)) for kind in kinds]
-        results = play([direct, *servers], rounds, seconds)
-    names = ["direct", *kinds]
+        others = [running.enter_context(through_haproxy(direct.port))] if find_haproxy() else []
+        variants = [direct, *servers, *others]
+        results = play(variants, rounds, seconds)
+    names = [variant.name for variant in variants]
     print(table([HEADER, *(cells(name, results) for name in names)]))
     failed = sum(figures.errors for figures in results.values())
     if failed:
@@ -205,14 +217,15 @@ def run(rounds: int, seconds: float) -> int:
     if len(servers) == 1:
         print(f"Nothing to compare with: the real Toxiproxy was not found. {HOW_TO_GET_TOXIPROXY}", file=sys.stderr)
         return EXIT_NOTHING_TO_COMPARE
-    print(ratios(results, servers[1].version))
-    return 0
+    found = measured(by_load("embedded", results), by_load("toxiproxy", results))
+    print(f"embedded / Toxiproxy {servers[1].version}: {verdict(found)}")
+    return 0 if all(one.holds for one in found) else EXIT_MISSED
 
 
 def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (default 5)")
     parser.add_argument("--seconds", type=float, default=0.7, help="length of each measurement (default 0.7)")
     given = parser.parse_args()
     try:
