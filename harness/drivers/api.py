@@ -250,6 +250,18 @@ class Groups(Protocol):
         ...
 
 
+@runtime_checkable
+class Introductions(Protocol):
+    """What a driver can do besides where two people need a conversation made for them before they can write."""
+
+    async def introduce(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Make what these pairs lack; after that ``direct_conversation`` tells its id.
+
+        The people are provisioned. Raises ``EnvironmentFault`` when the service will not.
+        """
+        ...
+
+
 class Driver(Protocol):
     """One chat protocol."""
 
@@ -259,7 +271,7 @@ class Driver(Protocol):
     """HTTP statuses after which the service has stored nothing."""
 
     def direct_conversation(self, one: str, other: str) -> str:
-        """Return the id of the conversation of two people, whoever of them writes first."""
+        """Return the id of the conversation of two people (see ``Introductions``), whoever of them writes first."""
         ...
 
     async def provision(self, people: Sequence[Person], at: Endpoint) -> Mapping[str, Account]:

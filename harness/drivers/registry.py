@@ -19,6 +19,7 @@ Factory = Callable[[Mapping[str, str]], Driver]
 Settle = Callable[[Mapping[str, str], Path], Mapping[str, str]]
 
 _BUILT_IN = {
+    "matrix": "harness.drivers.matrix.driver:make",
     "python": "harness.drivers.beside:make",
     "reference": "harness.drivers.reference.driver:make",
     "websocket": "harness.drivers.mapped.driver:make",

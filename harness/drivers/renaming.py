@@ -21,6 +21,7 @@ from harness.drivers.api import (
     Group,
     Groups,
     Incoming,
+    Introductions,
     Outgoing,
     Page,
     Person,
@@ -62,6 +63,11 @@ class RenamingDriver:
     def direct_conversation(self, one: str, other: str) -> str:
         """Return the id that the service gives the conversation of the two."""
         return self._inner.direct_conversation(self._names.there(one), self._names.there(other))
+
+    async def introduce(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Make what pairs of people need to write to each other."""
+        if isinstance(self._inner, Introductions):
+            await self._inner.introduce([(self._names.there(one), self._names.there(other)) for one, other in pairs])
 
     async def provision(self, people: Sequence[Person], at: Endpoint) -> Mapping[str, Account]:
         """Make the accounts; the answer has the people's own names."""

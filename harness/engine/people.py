@@ -18,6 +18,7 @@ from harness.core.stack import StackSpec
 from harness.drivers.api import Endpoint
 from harness.engine.folder import RunFolder
 from harness.stacks.api import Processes, Stack
+from harness.stacks.filling import fill
 from harness.stacks.launchers import outlives_runs
 from harness.swarm.config import EVERYBODY, Route, SwarmConfig
 from harness.swarm.control import SwarmClient
@@ -94,11 +95,20 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
         client=plan.client,
         defects=plan.defects,
         driver=spec.driver,
-        driver_options=spec.driver_options,
+        driver_options=_driver_options(stack),
         endpoints={EVERYBODY: _route(stack, None), **{person: _route(stack, person) for person in named}},
         suffix=_suffix(run) if outlives_runs(stack.launcher, spec) else "",
         direct=Endpoint(stack.direct_url(_service(spec, CHAT)), stack.direct_url(_service(spec, AUTH))),
     )
+
+
+def _driver_options(stack: Stack) -> dict[str, str]:
+    """The driver's options, with what is known only now: parameters, and where services reach each other."""
+    spec = stack.spec
+    known = {f"parameters.{name}": value for name, value in spec.parameters.items()}
+    known |= {f"link.{name}": stack.url(name).removeprefix("http://") for name in stack.links()}
+    where = f"stack {spec.name}, driver"
+    return {key: fill(text, known, environment=os.environ, where=where) for key, text in spec.driver_options.items()}
 
 
 def _suffix(run: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.core.clock import Clock
 from harness.core.errors import UsageError
 from harness.core.events import Event
-from harness.drivers.api import Driver, Outgoing
+from harness.drivers.api import Driver, Introductions, Outgoing
 from harness.history.recorder import Recorder
 from harness.swarm.device import DeviceAgent
 
@@ -48,9 +48,11 @@ class Prompter:
         self._waits: list[_Wait] = []
         recorder.subscribe(self._see)
 
-    def say(self, device: str, to: str, body: str) -> str:
+    async def say(self, device: str, to: str, body: str) -> str:
         """Put one message into a device's outbox; return the id by which it is known."""
         agent = self._agent(device)
+        if isinstance(self._driver, Introductions):
+            await self._driver.introduce([(agent.device.person, to)])
         message = f"{agent.device.person}-said-{next(self._numbers):05d}-{self._salt}"
         self._sightings[message] = []
         outgoing = Outgoing(

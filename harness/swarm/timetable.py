@@ -10,7 +10,7 @@ from typing import Any
 from harness.core.clock import Clock
 from harness.core.plan import DirectWorkload, GroupWorkload, OfflineWorkload, Workload
 from harness.core.seeds import Seed
-from harness.drivers.api import Driver
+from harness.drivers.api import Driver, Introductions
 from harness.history.recorder import Recorder
 from harness.swarm.device import DeviceAgent
 from harness.swarm.generator import DirectChat, Generator, Lag
@@ -52,7 +52,10 @@ class Timetable:
         }
 
     async def prepare(self) -> None:
-        """Make the group conversations; raises ``EnvironmentFault`` when the service will not."""
+        """Make the conversations; raises ``EnvironmentFault`` when the service will not."""
+        if isinstance(self._means.driver, Introductions):
+            direct = [each for each in self._workloads if isinstance(each, DirectWorkload)]
+            await self._means.driver.introduce([(each.sender, each.recipient) for each in direct])
         for group in self._groups.values():
             await group.create()
 

@@ -1,0 +1,126 @@
+"""Requests of the Matrix client-server API: one call is one request, and its outcome is a value."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import httpx2
+import msgspec
+
+from harness.drivers.api import Refused, Unknown
+
+CLIENT = "/_matrix/client/r0"
+"""Releases before 1.46 know no ``v3``; all since answer both."""
+CONNECT_LIMIT_S = 5.0
+ANSWER_LIMIT_S = 5.0
+REJECTED_WITHOUT_EFFECT = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+Json = dict[str, Any]
+
+# Plain HTTP; loading the system's certificates for every client would take a tenth of a second.
+_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_POOL = httpx2.Limits(max_connections=16, max_keepalive_connections=4)
+
+
+class Http:
+    """The connections of one device to a homeserver, kept from request to request until they are let go.
+
+    After ``close`` every request makes a connection of its own, which ends with it.
+    """
+
+    def __init__(self) -> None:
+        self._client: httpx2.AsyncClient | None = _client()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] = NOTHING,
+        token: str | None = None,
+        answer_limit_s: float = ANSWER_LIMIT_S,
+    ) -> Json | Refused | Unknown:
+        """Ask once and return the answer's object; without a connection nothing was sent, and that is a refusal.
+
+        ``answer_limit_s`` is the longest that the server may say nothing.
+        """
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        limits = httpx2.Timeout(answer_limit_s, connect=CONNECT_LIMIT_S)
+        client = self._client or _client()
+        try:
+            answer = await client.request(method, url, json=json, params=params, headers=headers, timeout=limits)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            return Refused("connect_failed")
+        except httpx2.TimeoutException:
+            return Unknown("timeout")
+        except httpx2.TransportError:
+            return Unknown("connection_lost")
+        finally:
+            if client is not self._client:
+                await client.aclose()
+        return outcome(answer.status_code, answer.content, answer.headers.get("Retry-After"))
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """A standard error response, with what some codes bring along (client-server API, "Standard error response")."""
+
+    errcode: str
+    soft_logout: bool = False
+    retry_after_ms: float | None = None
+
+
+def outcome(status: int, content: bytes, retry_after: str | None) -> Json | Refused | Unknown:
+    """Read an answer: an object, a refusal where the status says that nothing was done, else unknown."""
+    if status // 100 == 2:  # noqa: PLR2004 - the class of successes
+        body = _object(content)
+        return Unknown("bad_answer", http_status=status) if body is None else body
+    error = _error(content)
+    wait_ms = _wait_ms(error, retry_after)
+    if status in REJECTED_WITHOUT_EFFECT:
+        return Refused(_code(status, error), http_status=status, retry_after_ms=wait_ms)
+    return Unknown(_code(status, error), http_status=status, retry_after_ms=wait_ms)
+
+
+def _client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(trust_env=False, verify=_NO_CERTIFICATES, limits=_POOL)
+
+
+def _code(status: int, error: ErrorBody | None) -> str:
+    """The server's own code; an access token that ended is told from a log-out, which refreshing does not mend."""
+    if error is None:
+        return f"http_{status}"
+    if error.errcode == "M_UNKNOWN_TOKEN":
+        return "token_expired" if error.soft_logout else "token_revoked"
+    return error.errcode
+
+
+def _wait_ms(error: ErrorBody | None, retry_after: str | None) -> int | None:
+    """Milliseconds that the server asks to wait: in the body, finer, or in the header, in whole seconds."""
+    if error is not None and error.retry_after_ms is not None:
+        return round(error.retry_after_ms)
+    return int(retry_after) * 1000 if retry_after and retry_after.isdecimal() else None
+
+
+def _error(content: bytes) -> ErrorBody | None:
+    try:
+        return msgspec.json.decode(content, type=ErrorBody)
+    except msgspec.DecodeError:
+        return None
+
+
+def _object(content: bytes) -> Json | None:
+    try:
+        return msgspec.json.decode(content, type=Json)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,217 @@
+"""One device's session: its long poll is the live connection, everything else are requests of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from harness.drivers.api import (
+    Accepted,
+    Closed,
+    Credential,
+    Delivered,
+    Device,
+    Endpoint,
+    Group,
+    Incoming,
+    Outgoing,
+    Page,
+    ReceiptState,
+    Refreshed,
+    Refused,
+    TokenRejected,
+    Unknown,
+)
+from harness.drivers.matrix.answers import (
+    CLIENT_ID,
+    MESSAGE,
+    LoginAnswer,
+    SentAnswer,
+    SyncAnswer,
+    done,
+    read,
+)
+from harness.drivers.matrix.http import CLIENT, Http, Json
+from harness.drivers.matrix.people import People, create_group
+from harness.drivers.matrix.timelines import Homeserver, News, Reading
+
+REFRESH = "/_matrix/client/v3/refresh"
+"""The only path that has no older form: releases before 1.42 issue no refresh tokens."""
+PATIENCE_S = 1.5
+"""How much longer than agreed a poll is waited for: a black hole is noticed by nothing else."""
+UNAUTHORISED = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How the devices of a driver go about it: the length of a poll, events of a timeline, where pushes go."""
+
+    poll_s: float
+    timeline: int
+    push_gateway: str | None
+
+
+class MatrixSession:
+    """A device that is logged in, made by the driver, which has got the place in the stream to listen from."""
+
+    def __init__(
+        self,
+        device: Device,
+        at: Endpoint,
+        credential: Credential,
+        *,
+        connection: str,
+        since: str,
+        http: Http,
+        people: People,
+        habits: Habits,
+    ) -> None:
+        self.connection = connection
+        self._device = device
+        self._at = at
+        self._credential = credential
+        self._http = http
+        self._people = people
+        self._habits = habits
+        self._server = Homeserver(http, at.chat)
+        self._push_key: str | None = None
+        self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._poll = asyncio.create_task(self._listen(since), name=f"poll of {connection}")
+
+    @property
+    def credential(self) -> str:
+        """The access token in use."""
+        return self._credential.token
+
+    async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:  # noqa: ARG002 - the protocol has no place for it
+        """Send once; the message's id is the transaction's, by which the server knows a repetition."""
+        room, transaction = quote(message.conversation_id, safe=""), quote(message.client_message_id, safe="")
+        content = {"msgtype": "m.text", "body": message.body, CLIENT_ID: message.client_message_id}
+        answer = read(await self._ask("PUT", f"rooms/{room}/send/{MESSAGE}/{transaction}", content), SentAnswer)
+        if isinstance(answer, Refused | Unknown):
+            return answer
+        return Accepted(message_id=answer.event_id, conversation_id=message.conversation_id)
+
+    async def incoming(self) -> AsyncIterator[Incoming]:
+        """Yield what the polls bring until one of them fails; for one reader."""
+        while True:
+            item = await self._pushed.get()
+            yield item
+            if isinstance(item, Closed):
+                return
+
+    async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
+        """Read everything after a token at once; there is more as long as the token moves."""
+        reading = Reading(self._habits.timeline)
+        answer = await self._server.sync(self.credential, reading, since=cursor, wait_ms=0)
+        if isinstance(answer, Refused | Unknown):
+            return answer
+        items: list[Delivered] = []
+        async for news in self._server.news(self.credential, answer, since=cursor):
+            if isinstance(news, Refused | Unknown):
+                return news
+            items.extend(self._messages(news))
+        return Page(tuple(items), answer.next_batch, more=answer.next_batch != cursor)
+
+    async def mark(self, message_id: str, state: ReceiptState) -> Refused | Unknown | None:
+        """Tell that a message was read; that it was delivered nobody is told in this protocol."""
+        if state == "delivered":
+            return None
+        room = self._people.room_of.get(message_id)
+        if room is None:
+            return Refused("unknown_message", http_status=404)
+        path = f"rooms/{quote(room, safe='')}/receipt/m.read/{quote(message_id, safe='')}"
+        return done(await self._ask("POST", path, {}))
+
+    async def refresh(self) -> Refreshed | Refused | Unknown:
+        """Exchange the refresh token; polls and requests go on with the new access token."""
+        before = self._credential
+        if before.refresh_token is None:
+            return Refused("no_refresh_token", http_status=401)
+        body = {"refresh_token": before.refresh_token}
+        after = read(await self._http.request("POST", f"{self._at.auth}{REFRESH}", json=body), LoginAnswer)
+        if isinstance(after, Refused | Unknown):
+            return after
+        self._credential = after.credential(before.refresh_token)
+        return Refreshed(self._credential)
+
+    async def register_push(self, token: str | None) -> Refused | Unknown | None:
+        """Set, or with None remove, this device's pusher; a push names the event and nothing of its content."""
+        gateway = self._habits.push_gateway
+        if gateway is None:
+            return Refused("no_push_gateway", http_status=404)
+        key, self._push_key = token or self._push_key, token
+        if key is None:
+            return None
+        pusher = {
+            "pushkey": key,
+            "kind": None if token is None else "http",
+            "app_id": "dev.chat-chaos",
+            "app_display_name": "chat-chaos",
+            "device_display_name": self._device.id,
+            "lang": "en",
+            "data": {"url": gateway, "format": "event_id_only"},
+        }
+        return done(await self._ask("POST", "pushers/set", pusher))
+
+    async def create_group(self, members: Sequence[str]) -> Group | Refused | Unknown:
+        """Make a room, and let everybody else join it."""
+        group = await create_group(self._http, self._at.chat, self.credential)
+        if isinstance(group, Refused | Unknown):
+            return group
+        others = [member for member in members if member != self._device.person]
+        return await self._people.bring_in(group.conversation_id, others) or group
+
+    async def join(self, conversation_id: str) -> Refused | Unknown | None:
+        """Become a member of a group."""
+        return done(await self._ask("POST", f"rooms/{quote(conversation_id, safe='')}/join", {}))
+
+    async def leave(self, conversation_id: str) -> Refused | Unknown | None:
+        """Leave a group."""
+        return done(await self._ask("POST", f"rooms/{quote(conversation_id, safe='')}/leave", {}))
+
+    async def close(self, *, abrupt: bool = False) -> None:  # noqa: ARG002 - a poll is given up without a word either way
+        """Stop to listen and let the connections go; the device stays logged in."""
+        self._poll.cancel()
+        await asyncio.wait([self._poll])
+        await self._http.close()
+        self._pushed.put_nowait(Closed(None, "closed", clean=True))
+
+    async def _listen(self, since: str) -> None:
+        reading = Reading(self._habits.timeline, receipts=True)
+        wait_ms = round(self._habits.poll_s * 1000)
+        while True:
+            answer = await self._server.sync(
+                self.credential, reading, since=since, wait_ms=wait_ms, patience_s=PATIENCE_S
+            )
+            failed = await self._bring(answer, since) if isinstance(answer, SyncAnswer) else answer
+            if failed is not None:
+                return self._end(failed)
+            since = answer.next_batch if isinstance(answer, SyncAnswer) else since
+
+    async def _bring(self, answer: SyncAnswer, since: str) -> Refused | Unknown | None:
+        """Pass on what a poll brought; a gap that could not be filled ends the connection like a failed poll."""
+        async for news in self._server.news(self.credential, answer, since=since):
+            if isinstance(news, Refused | Unknown):
+                return news
+            for message in self._messages(news):
+                self._pushed.put_nowait(message)
+            for receipt in news.receipts:
+                self._pushed.put_nowait(receipt)
+        return None
+
+    def _messages(self, news: News) -> list[Delivered]:
+        messages = [event.delivered(news.room) for event in news.events if event.is_message]
+        self._people.room_of.update((message.message_id, news.room) for message in messages)
+        return messages
+
+    def _end(self, failed: Refused | Unknown) -> None:
+        if failed.http_status == UNAUTHORISED:
+            self._pushed.put_nowait(TokenRejected(failed.error_code))
+        self._pushed.put_nowait(Closed(failed.http_status, failed.error_code, clean=False))
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any]) -> Json | Refused | Unknown:
+        return await self._http.request(method, f"{self._at.chat}{CLIENT}/{path}", json=body, token=self.credential)
