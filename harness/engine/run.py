@@ -12,7 +12,6 @@ from harness.core.events import Phase
 from harness.core.plan import ScenarioPlan
 from harness.core.results import FaultResult, Reason
 from harness.core.stack import StackSpec
-from harness.core.verdicts import Verdict
 from harness.engine.act import Stage
 from harness.engine.baseline import check_baseline
 from harness.engine.bypass import BypassWatch
@@ -23,12 +22,11 @@ from harness.engine.options import RunOptions
 from harness.engine.people import SwarmTriggers, configuration, playing, spawn_swarm
 from harness.engine.proxying import caveats
 from harness.engine.stream import FaultMoved, Listener, PhaseStarted, ProxyServing
-from harness.engine.vigil import Died, all_alive
+from harness.engine.vigil import all_alive, reason_of, vigil
 from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyInfo, ProxyUnavailable
 from harness.stacks.api import Stack
-from harness.stacks.guard import Aborted
 from harness.stacks.journal import Journal
 from harness.stacks.launchers import launcher, outlives_runs
 from harness.stacks.proxy_choice import Choice
@@ -73,10 +71,11 @@ class Run:
         try:
             async with AsyncExitStack() as undo:
                 stack, swarm = await self._provision(undo)
-                await self._watched_phases(stack, swarm)
+                async with vigil(stack, lambda: self._unhealed):
+                    await self._phases(stack, swarm)
                 self._phase("collect")
         except (EnvironmentFault, ProxyUnavailable) as problem:
-            return (Reason(code=_code(problem), text=str(problem), verdict=Verdict.ERROR),)
+            return (reason_of(problem),)
         finally:
             heartbeat.cancel()
             await asyncio.gather(heartbeat, return_exceptions=True)
@@ -110,15 +109,6 @@ class Run:
         await swarm.phase("provision")
         await swarm.provision(PROVISION_WITHIN_S)
         return stack, swarm
-
-    async def _watched_phases(self, stack: Stack, swarm: SwarmClient) -> None:
-        try:
-            await self._phases(stack, swarm)
-        except (EnvironmentFault, ProxyUnavailable) as problem:
-            if not isinstance(problem, Aborted):
-                await all_alive(stack, besides=self._unhealed)  # what has died is the better reason
-            raise
-        await all_alive(stack, besides=self._unhealed)
 
     async def _phases(self, stack: Stack, swarm: SwarmClient) -> None:
         triggers = SwarmTriggers(swarm)
@@ -211,12 +201,6 @@ class Run:
         while True:
             self._recorder.beat()
             await asyncio.sleep(1.0)
-
-
-def _code(problem: Exception) -> str:
-    if isinstance(problem, Died):
-        return problem.code
-    return "aborted" if isinstance(problem, Aborted) else "environment"
 
 
 def _moved_clocks(plan: ScenarioPlan) -> frozenset[str]:

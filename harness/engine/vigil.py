@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 
 from harness.core.errors import EnvironmentFault
+from harness.core.results import Reason
+from harness.core.verdicts import Verdict
+from harness.proxy.api import ProxyUnavailable
 from harness.stacks.api import ServiceState, Stack
+from harness.stacks.guard import Aborted
 from harness.stacks.logs import last_lines
 
 
@@ -33,6 +38,24 @@ async def all_alive(stack: Stack, *, besides: Collection[str] = ()) -> None:
             raise _died(stack, name, state)
     for link in stack.links():
         await stack.link(link).state()
+
+
+@asynccontextmanager
+async def vigil(stack: Stack, besides: Callable[[], Collection[str]]) -> AsyncIterator[None]:
+    """Look after the block, also when it failed: what has died is the better reason."""
+    try:
+        yield
+    except (EnvironmentFault, ProxyUnavailable) as problem:
+        if not isinstance(problem, Aborted):
+            await all_alive(stack, besides=besides())
+        raise
+    await all_alive(stack, besides=besides())
+
+
+def reason_of(problem: Exception) -> Reason:
+    """Return what went wrong in the environment as a reason of the run's result."""
+    code = "aborted" if isinstance(problem, Aborted) else "environment"
+    return Reason(code=problem.code if isinstance(problem, Died) else code, text=str(problem), verdict=Verdict.ERROR)
 
 
 def _died(stack: Stack, name: str, state: ServiceState) -> Died:

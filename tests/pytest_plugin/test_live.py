@@ -9,17 +9,24 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.core.errors import UsageError
+from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.places import stacks_folder
+from harness.engine.folder import RunFolder
+from harness.engine.options import RunOptions
 from harness.history.ingest import open_history
+from harness.pytest_plugin.live.host import Host, refuse_spoiled
 from harness.pytest_plugin.live.names import resolved
-from harness.pytest_plugin.live.others import take_over
+from harness.pytest_plugin.live.others import log_sizes, take_over, take_over_logs
 from harness.pytest_plugin.live.plans import Place, plan_of
 from harness.pytest_plugin.live.portal import Portal
+from harness.pytest_plugin.live.run import Identity, live_run
+from harness.pytest_plugin.outcomes import Trouble
 from harness.scenario.stackfile import load_stack
+from harness.testing.fakes import FakeLink, FakeStack
 
 PLACE = Place("test-it", Path("test_it.py"), 3)
 NAMES = {"alice": "alice-2"}
@@ -124,6 +131,43 @@ def test_what_outlives_a_test_lends_it_its_record(tmp_path: Path) -> None:
     ]
 
 
+def test_a_test_gets_what_was_logged_while_it_ran(tmp_path: Path) -> None:
+    """Of a log that was there before only what came since; of a new one everything; nothing of one that is silent."""
+    source, target = tmp_path / "stack", tmp_path / "own"
+    source.mkdir()
+    target.mkdir()
+    (source / "chat.log").write_text("of an earlier test\n")
+    (source / "proxy.log").write_text("started\n")
+    before = log_sizes(source)
+    with (source / "chat.log").open("a") as log:
+        log.write("of this test\n")
+    (source / "push.log").write_text("started now\n")
+    take_over_logs(source, target, before)
+    assert {file.name: file.read_text() for file in target.iterdir()} == {
+        "chat.log": "of this test\n",
+        "push.log": "started now\n",
+    }
+
+
+def test_a_fault_that_stays_ends_the_test_and_keeps_others_from_starting(tmp_path: Path) -> None:
+    """The proxy dies while the link is cut: that test is broken, and the next is told which one to look at."""
+    stack = FakeStack(load_stack("reference"), {"client->chat": FakeLink("client->chat")}, logs=tmp_path)
+    folder = RunFolder.create(tmp_path, "stack")
+    nothing: Any = None
+    host = Host(stack, nothing, nothing, folder, RunOptions(seed=1, out=tmp_path), key="00" * 32)
+
+    async def live() -> None:
+        async with live_run(host, Identity(PLACE, "pytest again")) as run:
+            await run.inject("cut", {"kind": "network.down", "link": "client->chat", "start": {"at": "0s"}})
+            stack.link("client->chat").dead = True
+
+    refuse_spoiled(host)
+    with pytest.raises(Trouble, match="could not be undone"):
+        asyncio.run(live())
+    with pytest.raises(EnvironmentFault, match="fault cut of test-it could not be undone"):
+        refuse_spoiled(host)
+
+
 @pytest.fixture
 def quick(pytester: pytest.Pytester) -> Path:
     """Return a variant of the reference stack that promises delivery within a second, to keep tests short."""
@@ -170,6 +214,29 @@ def test_a_defect_fails_a_test_with_the_life_of_the_message(pytester: pytest.Pyt
             "*fault kill-1: process.kill on chat installed*",
         ]
     )
+
+
+@pytest.mark.slow
+def test_a_text_in_a_log_is_found(pytester: pytest.Pytester, quick: Path) -> None:
+    """The defect writes down what comes twice: only the test in which that happened is told of it."""
+    pytester.makepyfile(
+        """
+        def test_a_repeated_send(chaos_people, chaos_inject, chaos_history):
+            alice, bob = chaos_people("alice", "bob")
+            with chaos_inject("network.downstream_blackhole", link="client:alice->chat"):
+                message = alice.send(bob, "for your eyes only")
+                assert message.received()
+            assert message.accepted(within="20s")
+            chaos_history.check("no_leaks")
+
+        def test_silence(chaos_people, chaos_history):
+            chaos_people("alice")
+            assert chaos_history.result().verdict != "fail"
+        """
+    )
+    result = pytester.runpytest_subprocess("--chaos-stack", quick, "--chaos-mutant", "logs_message_bodies")
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["E *BrokenPromise: no_leaks: line * of logs/chat.log shows the text of a message*"])
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
-"""What providers, which outlive a test, recorded of the people of that test."""
+"""What services and providers, which outlive a test, logged and recorded during that test."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,21 @@ import msgspec
 
 ALWAYS = ("recorder_heartbeat",)
 """Events of nobody in particular that show that a writer lived."""
+
+
+def log_sizes(source: Path) -> dict[str, int]:
+    """Return how much each log of a folder holds now."""
+    return {file.name: file.stat().st_size for file in source.glob("*.log")}
+
+
+def take_over_logs(source: Path, target: Path, before: Mapping[str, int]) -> None:
+    """Copy what was logged since the logs had the sizes ``before``."""
+    for file in sorted(source.glob("*.log")):
+        with file.open("rb") as log:
+            log.seek(before.get(file.name, 0))
+            if log.peek(1):
+                with (target / file.name).open("ab") as copy:
+                    shutil.copyfileobj(log, copy)
 
 
 def take_over(source: Path, target: Path, *, run: str, people: Collection[str], from_ns: int, to_ns: int) -> None:

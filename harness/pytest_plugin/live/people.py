@@ -56,8 +56,7 @@ class Person:
     def send(self, to: Person, text: str, *, device: str | None = None) -> Message:
         """Write a message on the first device, or another; returns at once, as a person's app does."""
         __tracebackhide__ = True
-        said = Said(self._portal.call(self._run.swarm.say(self._device(device), to.id, text)), to.id)
-        self._run.said.append(said)
+        said = self._portal.call(self._run.say(self._device(device), to.id, text))
         return Message(said, self._run, self._portal)
 
     def leave(self, device: str | None = None) -> None:

@@ -14,28 +14,30 @@ from typing import Any
 import pytest
 
 from harness import __version__
+from harness.core.digests import canary
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
 from harness.core.ids import new_run_id
 from harness.core.plan import FaultPlan, ScenarioPlan
 from harness.core.results import FaultResult, Reason, RunResult
 from harness.core.stack import promises_as_data
-from harness.core.verdicts import Verdict
 from harness.engine.act import Stage
 from harness.engine.bypass import BypassWatch
-from harness.engine.defects import with_client_defect
+from harness.engine.defects import as_played
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.judge import judge_folder
 from harness.engine.people import configuration, playing, spawn_swarm
 from harness.engine.proxying import caveats
 from harness.engine.session import unsupported
+from harness.engine.vigil import Died, reason_of, vigil
 from harness.faults.api import People
 from harness.history.recorder import Recorder
+from harness.proxy.api import ProxyUnavailable
 from harness.pytest_plugin.live.edges import with_edges
 from harness.pytest_plugin.live.host import Host
 from harness.pytest_plugin.live.injection import Injection, Nobody
 from harness.pytest_plugin.live.names import resolved_fault
-from harness.pytest_plugin.live.others import take_over
+from harness.pytest_plugin.live.others import log_sizes, take_over, take_over_logs
 from harness.pytest_plugin.live.plans import Place, plan_of
 from harness.pytest_plugin.live.said import Said, settle
 from harness.stacks.api import Stack
@@ -73,6 +75,8 @@ class LiveRun:
         self._journal = journal
         self._stack: Stack = host.stack
         self._began_ns = time.monotonic_ns()
+        self._logged = log_sizes(host.stack.logs)
+        self._canary = canary(bytes.fromhex(host.key) + self.run.encode())
         self._swarm: SwarmClient | None = None
         self._called: dict[str, tuple[str, ...]] = {}
         self._trouble: list[Reason] = []
@@ -106,11 +110,17 @@ class LiveRun:
         self._stack = await self._undo.enter_async_context(
             with_edges(self.host.stack, self.host.server, sorted(plan.fault_people), run=self.run)
         )
-        self._swarm = swarm = await self._started(with_client_defect(plan, self.host.options.mutant))
+        self._swarm = swarm = await self._started(as_played(plan, self.host.options.mutant, self.host.stack.spec))
         await swarm.phase("provision")
         await swarm.provision(CONNECT_WITHIN_S)
         await self._enter("baseline")
         await swarm.begin()
+
+    async def say(self, device: str, to: str, text: str) -> Said:
+        """Let a device send a text, which ends in the word by which it is found where no text belongs."""
+        said = Said(await self.swarm.say(device, to, f"{text} {self._canary}"), to)
+        self.said.append(said)
+        return said
 
     async def inject(self, name: str, keys: Mapping[str, Any]) -> Injection:
         """Apply a fault; one that this stack cannot play skips the test.
@@ -138,19 +148,25 @@ class LiveRun:
         if self.over:
             return
         try:
-            await self._heal()
-            if self._swarm is not None:
-                await self._enter("quiet")
-                deliver_s = self.host.stack.spec.promises.deliver_within_s or 0.0
-                await settle(self._swarm, self.said, recover_within_s=RECOVER_WITHIN_S, deliver_within_s=deliver_s)
-                await self._enter("final")
-                await self._swarm.final(FINAL_WITHIN_S)
-                await self._enter("oracle")
-                await self._swarm.oracle(ORACLE_WITHIN_S)
-            await self._enter("collect")
-        except EnvironmentFault as problem:
-            self._trouble.append(Reason(code="environment", text=str(problem), verdict=Verdict.ERROR))
+            async with vigil(self._stack, self._unhealed):
+                await self._wind_up()
+        except (EnvironmentFault, ProxyUnavailable) as problem:
+            self._trouble.append(reason_of(problem))
+            if isinstance(problem, Died):
+                self.host.spoiled = problem.what.partition(";")[0]
         await self._close()
+
+    async def _wind_up(self) -> None:
+        await self._heal()
+        if self._swarm is not None:
+            await self._enter("quiet")
+            deliver_s = self.host.stack.spec.promises.deliver_within_s or 0.0
+            await settle(self._swarm, self.said, recover_within_s=RECOVER_WITHIN_S, deliver_within_s=deliver_s)
+            await self._enter("final")
+            await self._swarm.final(FINAL_WITHIN_S)
+            await self._enter("oracle")
+            await self._swarm.oracle(ORACLE_WITHIN_S)
+        await self._enter("collect")
 
     async def judge(self, required: Collection[str]) -> RunResult:
         """Judge what was recorded; the run is over with that."""
@@ -192,6 +208,7 @@ class LiveRun:
         self.over = True
         await self._undo.aclose()
         self._recorder.close()
+        await asyncio.to_thread(take_over_logs, self.host.stack.logs, self.folder.logs, self._logged)
         await asyncio.to_thread(
             take_over,
             self.host.folder.events,
@@ -207,6 +224,9 @@ class LiveRun:
         self._recorder.record("phase_started")
         if self._swarm is not None:
             await self._swarm.phase(phase)
+
+    def _unhealed(self) -> frozenset[str]:
+        return frozenset(injection.plan.target for injection in self.injections if injection.gap == "not_healed")
 
     @property
     def _faults(self) -> tuple[FaultPlan, ...]:
@@ -235,6 +255,7 @@ class LiveRun:
             required_checks=required,
             recover_within_s=RECOVER_WITHIN_S,
             replay=self.identity.again,
+            canary=self._canary,
         )
 
 
