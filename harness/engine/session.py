@@ -21,7 +21,7 @@ from harness.core.plan import ScenarioPlan
 from harness.core.results import Reason, RunResult
 from harness.core.stack import StackSpec, promises_as_data
 from harness.core.verdicts import Verdict
-from harness.engine.defects import titles, with_client_defect
+from harness.engine.defects import as_played, own_client, titles
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.judge import judge_folder
 from harness.engine.means import without_means
@@ -31,7 +31,7 @@ from harness.engine.run import Assignment, Run
 from harness.engine.stream import Listener, RunFinished, RunSkipped, RunStarted
 from harness.scenario.stackfile import load_stack
 from harness.stacks.capabilities import unavailable
-from harness.stacks.launchers import LAUNCHERS, check_launcher
+from harness.stacks.launchers import EMBEDDED, LAUNCHERS, check_launcher
 from harness.stacks.proxy_choice import AUTO, EXTENSIONS, Choice, check_proxy
 
 JUDGES = 2
@@ -72,8 +72,9 @@ async def run_session(
 
 
 def job_for(plan: ScenarioPlan, options: RunOptions) -> Job:
-    """Make a scenario ready to be played; a mutant that is a client's becomes part of the plan."""
-    return Job(with_client_defect(plan, options.mutant), stack_for(plan, options), options)
+    """Make a scenario ready to be played; whose client plays it becomes part of the plan."""
+    spec = stack_for(plan, options)
+    return Job(as_played(plan, options.mutant, spec), spec, options)
 
 
 async def run_jobs(
@@ -147,6 +148,8 @@ def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:
     words = ["chat-chaos", "run", plan.source, "--seed", str(options.seed)]
     if options.stack is not None:
         words += ["--stack", options.stack]
+    if options.launcher != EMBEDDED:
+        words += ["--launcher", options.launcher]
     if options.proxy not in {None, AUTO}:
         words += ["--proxy", str(options.proxy)]
     if options.mutant is not None:
@@ -195,6 +198,7 @@ def unsupported(plan: ScenarioPlan, spec: StackSpec, *, launcher: str, proxy: st
         *(f"stack {spec.name} has no {need}" for need in missing),
         *(kept_from[need] for need in needs if need in kept_from and need not in missing),
         *without_means(plan.faults, spec, launcher),
+        *own_client(plan, spec),
         *uncarried(plan, spec, wanted(spec, launcher, proxy)),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from harness.core.plan import (
     DirectWorkload,
@@ -14,12 +14,12 @@ from harness.core.plan import (
     Start,
     Workload,
 )
-from harness.core.stack import StackSpec
+from harness.core.stack import AbortRules, StackSpec
 from harness.faults.registry import kinds
 from harness.scenario.params import shown_param
 from harness.scenario.scene import own_link
 from harness.scenario.slos import describe
-from harness.scenario.units import format_duration, format_rate
+from harness.scenario.units import format_duration, format_percent, format_rate
 
 FEW = 6
 """How many people of a list are named one by one."""
@@ -40,6 +40,8 @@ def _lines(plan: ScenarioPlan, spec: StackSpec) -> Iterator[str]:
     if plan.defects:
         yield f"  client    naive: {', '.join(plan.defects)}"
     yield f"  proxies   {', '.join(proxies(plan, spec))}"
+    if any(service.external for service in spec.services.values()):
+        yield f"  given up  (--launcher external) {_list(_aborts(spec.abort))}"
     yield f"  timeline  {format_duration(plan.phases.total_s)} declared, plus start-up, healing and reading back"
     yield from (f"    {when:>8}  {what}" for when, what in _timeline(plan))
     yield "  held to"
@@ -51,6 +53,18 @@ def proxies(plan: ScenarioPlan, spec: StackSpec, launcher: str = "embedded") -> 
     links = [link for link in spec.links.values() if link.launchers is None or launcher in link.launchers]
     own = [own_link(link.name, name) for link in links if link.per_person for name in sorted(plan.fault_people)]
     return [*(link.name for link in links), *own]
+
+
+def _aborts(rules: AbortRules) -> list[str]:
+    """When a run against a system that outlives it ends early."""
+    bounds: tuple[tuple[float | None, Callable[[float], str], str], ...] = (
+        (rules.after_s, format_duration, "after {}"),
+        (rules.unhealthy_for_s, format_duration, "when a service is unhealthy for {}"),
+        (rules.proxy_silent_for_s, format_duration, "when the proxy server is silent for {}"),
+        (rules.baseline_errors, format_percent, "when over {} of attempts fail before any fault"),
+        (rules.baseline_latency_s, format_duration, "when p95 of acceptance is over {} before any fault"),
+    )
+    return [text.format(show(bound)) for bound, show, text in bounds if bound is not None]
 
 
 def _people(people: Sequence[PersonPlan]) -> str:

@@ -9,9 +9,9 @@ from typing import cast
 from harness.core.stack import StackSpec
 from harness.stacks.api import Launcher
 
-EXTERNAL = "external"
+EMBEDDED, EXTERNAL = "embedded", "external"
 _CLASSES = {
-    "embedded": "harness.stacks.embedded:EmbeddedLauncher",
+    EMBEDDED: "harness.stacks.embedded:EmbeddedLauncher",
     "docker": "harness.stacks.docker_launcher:DockerLauncher",
     EXTERNAL: "harness.stacks.external:ExternalLauncher",
 }

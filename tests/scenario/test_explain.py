@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.core.plan import ScenarioPlan
+from harness.core.stack import AbortRules, ExternalService
 from harness.scenario.explain import explain
 from harness.scenario.stackfile import load_stack
 
@@ -79,3 +80,15 @@ def test_a_scenario_without_faults(load: Callable[..., list[ScenarioPlan]], scen
     text = explain(plan, STACK)
     assert "proxies   client->chat, client->auth\n" in text
     assert "    all checks run\n" in text
+
+
+def test_abort_conditions_are_told(load: Callable[..., list[ScenarioPlan]]) -> None:
+    """For a system that runs already; a condition that is off is not named."""
+    chat = replace(STACK.services["chat"], external=ExternalService("chat.example:80", "chat.example:80"))
+    rules = AbortRules(unhealthy_for_s=None, baseline_errors=0.1)
+    (plan,) = load(TEXT)
+    told = explain(plan, replace(STACK, services={"chat": chat}, abort=rules))
+    assert (
+        "  given up  (--launcher external) after 15m; when the proxy server is silent for 5s; "
+        "when over 10% of attempts fail before any fault; when p95 of acceptance is over 2s before any fault\n"
+    ) in told
