@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint docs soak bench-proxy bench-recorder clean
+.PHONY: help demo test lint docs docker-base images soak bench-proxy bench-recorder clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,12 @@ lint: $(READY) ## style and types
 
 docs: $(READY) ## write the reference pages anew from the registries
 	$(BIN)/python -m harness.cli.reference_pages docs
+
+docker-base: ## the base of the images, for machines that reach no image registry
+	docker/base/build
+
+images: $(READY) ## build the images that the docker launcher needs and this machine lacks
+	$(BIN)/python -m harness.stacks.docker_images
 
 soak: $(READY) ## 200 runs of the catalogue on a busy machine: no false alarm
 	$(BIN)/python benchmarks/soak.py
