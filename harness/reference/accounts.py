@@ -6,11 +6,10 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-import sqlite3
-from typing import Any
 
 from harness.reference.database import Database
 from harness.reference.frames import Credentials, Refused, Registration
+from harness.reference.storage import Connection
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -30,25 +29,20 @@ class Accounts:
         salt = secrets.token_bytes(16)
         password = await asyncio.to_thread(_hash, wanted.password, salt)
 
-        def insert(connection: sqlite3.Connection) -> None:
-            if _row(connection, "SELECT 1 FROM users WHERE name = ?", wanted.user):
+        def insert(connection: Connection) -> None:
+            if connection.row("SELECT 1 FROM users WHERE name = ?", (wanted.user,)):
                 raise Refused("user_exists", "this name is taken")
-            connection.execute("INSERT INTO users VALUES (?, ?, ?)", (wanted.user, salt, password))
+            connection.run("INSERT INTO users VALUES (?, ?, ?)", (wanted.user, salt, password))
 
         await self._database.write(insert)
 
     async def check(self, credentials: Credentials) -> None:
         """Raise ``Refused`` for a wrong password, and the same for an unknown name."""
         row = await self._database.read(
-            lambda connection: _row(connection, "SELECT salt, password FROM users WHERE name = ?", credentials.user)
+            lambda connection: connection.row("SELECT salt, password FROM users WHERE name = ?", (credentials.user,))
         )
         if row is None or not hmac.compare_digest(await asyncio.to_thread(_hash, credentials.password, row[0]), row[1]):
             raise Refused("bad_credentials", "unknown user or wrong password")
-
-
-def _row(connection: sqlite3.Connection, sql: str, value: str) -> tuple[Any, ...] | None:
-    row: tuple[Any, ...] | None = connection.execute(sql, (value,)).fetchone()
-    return row
 
 
 def _hash(password: str, salt: bytes) -> bytes:

@@ -11,26 +11,31 @@ import logging
 import os
 import signal
 import socket
-import sqlite3
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
-from harness.reference import accounts, membership, messages, push_store, tokens
+from harness.reference import accounts, feeds, limits, membership, messages, push_store, tokens
 from harness.reference.accounts import Accounts
+from harness.reference.bus import Bus, Ended, NoBus
 from harness.reference.clock import system_clock
 from harness.reference.control import Control, control_app
 from harness.reference.database import Database
+from harness.reference.fanout import Fanout
+from harness.reference.feeds import Feeds
 from harness.reference.frames import MAX_FRAME_BYTES, Refused
 from harness.reference.http_accounts import AccountsHttp
 from harness.reference.http_chat import ChatHttp
 from harness.reference.http_people import PeopleHttp
-from harness.reference.limits import Limiter
+from harness.reference.limits import InDatabase, InMemory, Limiter
 from harness.reference.live import Live
 from harness.reference.log import LibraryLines, write_line
 from harness.reference.membership import Membership
@@ -41,14 +46,20 @@ from harness.reference.push import PushWorker
 from harness.reference.push_store import PushStore
 from harness.reference.sessions import Sessions
 from harness.reference.settings import Settings, WrongSettings
+from harness.reference.sqlite import Sqlite
+from harness.reference.storage import Engine, StorageFailed
 from harness.reference.tokens import Tokens
-from harness.reference.web import on_broken_database, on_refused
+from harness.reference.upkeep import Upkeep
+from harness.reference.web import on_refused, on_storage_failed
 
-SCHEMA = accounts.SCHEMA + tokens.SCHEMA + membership.SCHEMA + messages.SCHEMA + push_store.SCHEMA
+SCHEMA = "".join(part.SCHEMA for part in (accounts, tokens, membership, messages, feeds, push_store, limits))
 EXIT_WRONG_SETTINGS = 2
 EXIT_CANNOT_START = 3
 GRACE_S = 1
 BACKLOG = 2048
+GRACE_OF_OTHERS_S = 0.5
+"""Other instances have so long to hand a message to a device before it is pushed."""
+HOW_TO_GET_LIBRARIES = "pip install 'chat-chaos[cluster]'"
 
 
 class CannotStart(Exception):
@@ -76,34 +87,67 @@ class Service:
     tokens: Tokens
     push_store: PushStore
     push_worker: PushWorker
+    upkeep: Upkeep
 
 
 def assemble(settings: Settings, parts: Parts) -> Service:
-    """Put the service together on its database; raises ``CannotStart``."""
+    """Put the service together on its database, inside its event loop; raises ``CannotStart``."""
     database = _open(settings, parts)
+    bus = bus_of(settings)
     sessions = parts.sessions()
-    tokens = parts.tokens(database, system_clock, settings.token_ttl_s, sessions.end)
-    limiter = parts.limiter(settings.limits, time.monotonic)
-    push_store = parts.push_store(database, system_clock, enabled=settings.push_url is not None)
-    push_worker = parts.push_worker(push_store, sessions.reaches, write_line, settings.push_url)
+    tokens = parts.tokens(database, system_clock, settings.token_ttl_s, sessions.end, partial(_tell_ended, bus))
+    books = InDatabase(settings.limits) if database.shared else InMemory(settings.limits, time.monotonic)
+    limiter = parts.limiter(books)
+    push_store = parts.push_store(database, enabled=settings.push_url is not None)
+    grace_s = GRACE_OF_OTHERS_S if database.shared else 0.0
+    push_worker = parts.push_worker(push_store, sessions.reaches, write_line, settings.push_url, grace_s)
     store = parts.messages(database, parts.deduplication(), parts.audience(), push_store, system_clock)
-    chat = parts.chat(store, sessions, limiter, push_worker, write_line)
-    live = Live(tokens, sessions, chat, write_line, system_clock)
+    fanout = Fanout(sessions, Feeds(database), bus, push_worker.needless)
+    chat = parts.chat(store, tokens, limiter, fanout, push_worker, write_line)
+    live = Live(tokens, fanout, chat, write_line, system_clock)
     routes = [
         *AccountsHttp(Accounts(database), tokens, write_line, settings.advertised_url).routes(),
-        *ChatHttp(tokens, chat, store, write_line).routes(),
+        *ChatHttp(tokens, chat, store, bus, write_line).routes(),
         *PeopleHttp(tokens, Membership(database), push_store, write_line).routes(),
         WebSocketRoute("/v1/ws", live.endpoint),
     ]
-    app = Starlette(routes=routes, exception_handlers={Refused: on_refused, sqlite3.Error: on_broken_database})
-    return Service(app, database, store, sessions, limiter, tokens, push_store, push_worker)
+    app = Starlette(routes=routes, exception_handlers={Refused: on_refused, StorageFailed: on_storage_failed})
+    upkeep = Upkeep(bus, fanout, sessions, tokens, push_worker, shared=database.shared)
+    return Service(app, database, store, sessions, limiter, tokens, push_store, push_worker, upkeep)
+
+
+def _tell_ended(bus: Bus, user: str, tokens: Collection[bytes], how: str) -> None:
+    bus.publish(Ended(user=user, tokens=list(tokens), how=how))
 
 
 def _open(settings: Settings, parts: Parts) -> Database:
     try:
-        return parts.database(settings.database, SCHEMA + parts.deduplication.schema)
-    except sqlite3.Error as cause:
+        return parts.database(engine_of(settings.database, SCHEMA + parts.deduplication.schema))
+    except StorageFailed as cause:
         raise CannotStart(f"cannot use the database {settings.database}: {cause}") from cause
+
+
+def engine_of(url: str, schema: str) -> Engine:
+    """Return the engine for a URL of ``DB``; raises ``CannotStart`` where its library is missing."""
+    if url.startswith("sqlite:"):
+        return Sqlite(Path(url.removeprefix("sqlite:")), schema)
+    try:
+        from harness.reference.postgres import Postgres  # noqa: PLC0415 - an optional dependency
+    except ImportError as missing:
+        raise CannotStart(f"a postgresql:// database needs {missing.name}: {HOW_TO_GET_LIBRARIES}") from missing
+    return Postgres(url, schema)
+
+
+def bus_of(settings: Settings) -> Bus:
+    """Return the way to other instances; raises ``CannotStart`` where its library is missing."""
+    if settings.cache is None:
+        return NoBus()
+    try:
+        from harness.reference.redis_bus import RedisBus  # noqa: PLC0415 - an optional dependency
+    except ImportError as missing:
+        raise CannotStart(f"a redis:// cache needs {missing.name}: {HOW_TO_GET_LIBRARIES}") from missing
+    database = urlsplit(settings.database).path.strip("/")
+    return RedisBus(settings.cache, f"chat:{database}", write_line)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -156,14 +200,19 @@ async def serve(
         }
 
     if control is not None:
-        handlers = Control(service.limiter, service.tokens, service.push_store, write_line, stats, stop)
+        handlers = Control(
+            service.database, service.limiter, service.tokens, service.push_store, write_line, stats, stop
+        )
         servers.append((server_of(control_app(settings.control_token, handlers)), control))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     write_line("started", port=settings.port, mutant=settings.mutant or None)
     await service.push_worker.start()
+    upkeep = asyncio.create_task(service.upkeep.run())
     await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
+    upkeep.cancel()
+    await asyncio.wait([upkeep])
     await service.push_worker.stop()
     service.database.close()
     write_line("stopped")
@@ -173,9 +222,12 @@ def run(settings: Settings) -> None:
     """Start the service and serve; raises ``CannotStart``."""
     chat_socket = listen(settings.host, settings.port)
     control = listen(settings.host, settings.control_port) if settings.control_port else None
-    service = assemble(settings, parts_of(settings.mutant))
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryLines()])
-    asyncio.run(serve(settings, service, chat_socket, control))
+
+    async def assembled() -> None:
+        await serve(settings, assemble(settings, parts_of(settings.mutant)), chat_socket, control)
+
+    asyncio.run(assembled())
 
 
 def main() -> int:

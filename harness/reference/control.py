@@ -12,12 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from harness.reference.database import Database
 from harness.reference.frames import Limits, Refused, User
 from harness.reference.limits import Limiter
 from harness.reference.log import Log
 from harness.reference.push_store import PushStore
+from harness.reference.storage import StorageFailed
 from harness.reference.tokens import Tokens
-from harness.reference.web import answer, bearer, body_of, on_refused, query_of
+from harness.reference.web import answer, bearer, body_of, on_refused, on_storage_failed, query_of
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -26,6 +28,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Control:
     """Handlers of the control port, and what they act on."""
 
+    database: Database
     limiter: Limiter
     tokens: Tokens
     push: PushStore
@@ -44,12 +47,12 @@ class Control:
 
     async def limits(self, _: Request) -> Response:
         """Answer the limits in force."""
-        return answer(self.limiter.limits)
+        return answer(await self.database.read(self.limiter.books.limits))
 
     async def set_limits(self, request: Request) -> Response:
         """Change the limits for every send from now on."""
         limits = await body_of(request, Limits)
-        self.limiter.limits = limits
+        await self.database.write(lambda connection: self.limiter.books.change(connection, limits))
         self.log("limits_changed", per_user=str(limits.per_user), overall=str(limits.overall))
         return answer(limits)
 
@@ -105,4 +108,4 @@ def control_app(token: str, control: Control) -> Starlette:
         route("GET", "time", control.wall_clock),
         route("GET", "push-tokens", control.push_tokens),
     ]
-    return Starlette(routes=routes, exception_handlers={Refused: on_refused})
+    return Starlette(routes=routes, exception_handlers={Refused: on_refused, StorageFailed: on_storage_failed})

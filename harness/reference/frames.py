@@ -25,8 +25,10 @@ CLOSE_REPLACED = 4000
 CLOSE_TOKEN_EXPIRED = 4001
 CLOSE_TOKEN_REVOKED = 4002
 
+NO_NUL = "^[^\\x00]*$"
+"""A database may not store NUL in names; the text of a message may have it."""
 UserName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-ShortText = Annotated[str, Meta(min_length=1, max_length=128)]
+ShortText = Annotated[str, Meta(min_length=1, max_length=128, pattern=NO_NUL)]
 Cursor = Annotated[str, Meta(pattern=r"^[0-9]{1,18}$")]
 Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
 Rate = Annotated[float, Meta(ge=0.001, le=1e6)]
@@ -73,7 +75,7 @@ class Members(Struct, frozen=True):
 class PushToken(Struct, frozen=True):
     """The body of ``PUT /v1/push-token``."""
 
-    token: Annotated[str, Meta(min_length=1, max_length=512)]
+    token: Annotated[str, Meta(min_length=1, max_length=512, pattern=NO_NUL)]
 
 
 class Draft(Struct, frozen=True, kw_only=True):

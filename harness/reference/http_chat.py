@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from harness.reference.bus import Bus
 from harness.reference.frames import Post, Sync
 from harness.reference.log import Log
 from harness.reference.messages import Messages
 from harness.reference.service import Chat
+from harness.reference.storage import StorageFailed
 from harness.reference.tokens import Tokens
 from harness.reference.web import answer, bearer, body_of, query_of
 
@@ -22,7 +23,8 @@ HEALTH_WITHIN_S = 2.0
 class ChatHttp:
     """Sends, the archive and health."""
 
-    def __init__(self, tokens: Tokens, chat: Chat, messages: Messages, log: Log) -> None:
+    def __init__(self, tokens: Tokens, chat: Chat, messages: Messages, bus: Bus, log: Log) -> None:
+        self._bus = bus
         self._tokens = tokens
         self._chat = chat
         self._messages = messages
@@ -60,7 +62,10 @@ class ChatHttp:
     async def _healthz(self, _: Request) -> Response:
         try:
             await asyncio.wait_for(self._messages.check(), HEALTH_WITHIN_S)
-        except (sqlite3.Error, TimeoutError) as cause:
-            self._log("unhealthy", cause=type(cause).__name__)
+        except (StorageFailed, TimeoutError) as cause:
+            self._log("unhealthy", cause=str(cause) or type(cause).__name__)
             return answer({"status": "database does not answer"}, 503)
+        if not await self._bus.check():
+            self._log("unhealthy", cause="cache")
+            return answer({"status": "cache does not answer"}, 503)
         return answer({"status": "ok"})

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from harness.reference.clock import Clock
+from harness.reference.fanout import Fanout
 from harness.reference.frames import (
     CLOSE_ABNORMAL,
     CLOSE_NO_BINARY,
@@ -22,9 +23,10 @@ from harness.reference.frames import (
 )
 from harness.reference.log import Log
 from harness.reference.service import Chat
-from harness.reference.sessions import CLOSE_CODES, Session, Sessions
+from harness.reference.sessions import CLOSE_CODES, Session
+from harness.reference.storage import StorageFailed
 from harness.reference.tokens import Identity, Tokens
-from harness.reference.web import bearer, refusal
+from harness.reference.web import UNAVAILABLE, bearer, refusal, unavailable
 
 CLOSE_WITHIN_S = 1.0
 
@@ -32,9 +34,9 @@ CLOSE_WITHIN_S = 1.0
 class Live:
     """Opens, serves and ends live connections."""
 
-    def __init__(self, tokens: Tokens, sessions: Sessions, chat: Chat, log: Log, clock: Clock) -> None:
+    def __init__(self, tokens: Tokens, fanout: Fanout, chat: Chat, log: Log, clock: Clock) -> None:
         self._tokens = tokens
-        self._sessions = sessions
+        self._fanout = fanout
         self._chat = chat
         self._log = log
         self._clock = clock
@@ -43,21 +45,23 @@ class Live:
         """Serve one connection: refuse its upgrade, or make it the device's session until it ends."""
         try:
             identity = await self._tokens.identify(bearer(websocket.headers))
-        except Refused as refused:
-            self._log("upgrade_refused", error_code=refused.code)
-            await websocket.send_denial_response(refusal(refused))
+            place = await self._fanout.place(identity.user)
+        except (Refused, StorageFailed) as cause:
+            answer = refusal(cause) if isinstance(cause, Refused) else unavailable()
+            self._log("upgrade_refused", error_code=cause.code if isinstance(cause, Refused) else UNAVAILABLE)
+            await websocket.send_denial_response(answer)
             return
-        session = Session(identity)
+        session = Session(identity, self._clock())
         # Registered before the client hears of it: what is stored from now on reaches it live, what was stored
         # before is in its next sync.
-        self._sessions.register(session)
+        self._fanout.follow(session, place)
         code = CLOSE_ABNORMAL
         try:
             code = await self._serve(websocket, session, identity)
         finally:
             session.ended_cleanly = code in CLOSE_NORMAL
             session.close(code)
-            self._sessions.unregister(session)
+            self._fanout.leave(session)
             self._note("connection_closed", session, code=code)
 
     async def _serve(self, websocket: WebSocket, session: Session, identity: Identity) -> int:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from enum import Enum
 from weakref import WeakValueDictionary
 
 from harness.reference.log import Log
-from harness.reference.push_store import Job, PushStore
+from harness.reference.push_store import Job, PushStore, Turn
 from harness.reference.sessions import Key
+from harness.reference.storage import StorageFailed
 
 AT_ONCE = 32
 MAX_ATTEMPTS = 8
@@ -25,6 +26,8 @@ MAX_DELAY_S = 5.0
 JITTER = 0.25
 """Share of a delay that chance takes away; below a half, so that each delay is longer than the one before."""
 
+AGAIN_MS = 200
+"""Until the database, or the turn of a token, is asked for again."""
 TOO_MANY, GONE, OK_BELOW, SERVER_ERROR = 429, 410, 300, 500
 
 
@@ -48,8 +51,11 @@ class Answer:
 class PushWorker:
     """Carries jobs to the provider at ``url``, each token's one after the other."""
 
-    def __init__(self, store: PushStore, reachable: Callable[[Key], bool], log: Log, url: str | None) -> None:
+    def __init__(
+        self, store: PushStore, reachable: Callable[[Key], bool], log: Log, url: str | None, grace_s: float = 0.0
+    ) -> None:
         self._store = store
+        self._grace_ms = round(grace_s * 1000)
         self._reachable = reachable
         self._log = log
         self._url = url
@@ -57,10 +63,11 @@ class PushWorker:
         self._open = AsyncExitStack()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._room = asyncio.Semaphore(AT_ONCE)
-        self._carrying: set[asyncio.Task[None]] = set()
+        self._carried: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Go on with the jobs that an earlier process left."""
+        """Open the way to the provider."""
         if self._url is None:
             return
         # A service without push starts a quarter of a second faster without an HTTP client.
@@ -69,36 +76,49 @@ class PushWorker:
         client = PushClient(self._url)
         self._open.push_async_callback(client.close)
         self._ask = client.ask
-        for job in await self._store.pending():
-            self._begin(job)
 
     async def stop(self) -> None:
         """Let go of everything; the jobs are on disk."""
-        for task in self._carrying:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._carrying, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._open.aclose()
 
-    def take(self, jobs: Iterable[Job]) -> None:
-        """Take on a message's jobs, but for devices that have just got it live."""
-        needless = []
-        for job in jobs:
-            if self._reachable((job.user, job.device)):
-                needless.append(job)
-            else:
+    async def adopt(self) -> None:
+        """Go on with the jobs that an earlier process, or another one that is gone, has left."""
+        if self._url is not None:
+            for job in await self._store.adopt(self._carried):
                 self._begin(job)
+
+    def take(self, jobs: Sequence[Job]) -> None:
+        """Take on a message's jobs, but for devices that have just got it live.
+
+        Those that other instances may reach are told by them within the grace.
+        """
+        needless = {(job.user, job.device) for job in jobs if self._reachable((job.user, job.device))}
+        for job in jobs:
+            if (job.user, job.device) not in needless:
+                self._begin(replace(job, wait_ms=self._grace_ms))
         if needless:
-            self._keep(asyncio.create_task(self._store.finish(needless)))
+            self.needless(jobs[0].message_id, needless)
+
+    def needless(self, message_id: str, keys: Collection[Key]) -> None:
+        """Forget the pushes of a message for devices that got it live."""
+        self._keep(asyncio.create_task(self._insist(lambda: self._store.needless(message_id, keys))))
 
     def _begin(self, job: Job) -> None:
-        self._keep(asyncio.create_task(self._carry(job)))
+        if job.id not in self._carried:
+            self._carried.add(job.id)
+            task = asyncio.create_task(self._carry(job))
+            task.add_done_callback(lambda _: self._carried.discard(job.id))
+            self._keep(task)
 
     def _keep(self, task: asyncio.Task[None]) -> None:
-        self._carrying.add(task)
+        self._tasks.add(task)
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._carrying.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled() and (cause := task.exception()) is not None:
             self._log("push_worker_failed", cause=type(cause).__name__)  # its job is on disk for the next start
 
@@ -111,22 +131,40 @@ class PushWorker:
                 waiting = await self._attempt(waiting)
 
     async def _attempt(self, job: Job) -> Job | None:
-        if not await self._store.registered(job.token):
-            await self._store.finish([job])
-            return None
         async with self._room:
+            try:
+                turn = await self._store.begin(job)
+            except StorageFailed:
+                turn = Turn.LATER
+            if turn is not Turn.OURS:
+                return replace(job, wait_ms=AGAIN_MS) if turn is Turn.LATER else None
             answer = await self._ask(job)
         fate = self.fate(answer)
         self._note(job, answer, fate)
+        later: Job | None = None
         if fate is Fate.RETRY and job.failures + 1 < MAX_ATTEMPTS:
             delay_ms = round(self.delay_s(job.failures, answer) * 1000)
             later = replace(job, failures=job.failures + 1, wait_ms=delay_ms)
+        await self._insist(lambda: self._settle(job, later, fate))
+        return later
+
+    async def _settle(self, job: Job, later: Job | None, fate: Fate) -> None:
+        if later is not None:
             await self._store.postpone(later)
-            return later
+            return
         if fate is Fate.UNREGISTERED:
             await self._store.drop(job)
-        await self._store.finish([job])
-        return None
+        await self._store.finish(job)
+
+    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
+        # An answer that was forgotten would have the push made again, maybe to a token that is gone.
+        while True:
+            try:
+                await write()
+            except StorageFailed:
+                await asyncio.sleep(AGAIN_MS / 1000)
+            else:
+                return
 
     def fate(self, answer: Answer) -> Fate:
         """Tell what an answer means for its push: only what may pass is tried again."""

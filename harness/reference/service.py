@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from harness.reference.bus import Put
+from harness.reference.fanout import Fanout
 from harness.reference.frames import (
     Ack,
     Draft,
@@ -27,8 +29,9 @@ from harness.reference.limits import Limiter
 from harness.reference.log import Field, Log
 from harness.reference.messages import Appended, Marked, Messages
 from harness.reference.push import PushWorker
-from harness.reference.sessions import Key, Session, Sessions
-from harness.reference.tokens import Identity
+from harness.reference.sessions import CLOSE_CODES, Key, Session
+from harness.reference.storage import Connection
+from harness.reference.tokens import Identity, Tokens
 
 T = TypeVar("T")
 
@@ -36,10 +39,13 @@ T = TypeVar("T")
 class Chat:
     """Answers requests in the order in which the store settles them."""
 
-    def __init__(self, messages: Messages, sessions: Sessions, limiter: Limiter, push: PushWorker, log: Log) -> None:
+    def __init__(
+        self, messages: Messages, tokens: Tokens, limiter: Limiter, fanout: Fanout, push: PushWorker, log: Log
+    ) -> None:
         self._messages = messages
-        self._sessions = sessions
+        self._tokens = tokens
         self._limiter = limiter
+        self._fanout = fanout
         self._push = push
         self._log = log
 
@@ -47,7 +53,7 @@ class Chat:
         """Store a message that came over HTTP and hand it out; raises ``Refused``."""
         origin = (identity.user, identity.device)
         try:
-            stored = self._accept(identity.user, draft, draft.type)
+            stored = self._accept(identity, draft, draft.type)
         except Refused as refused:
             self._note_failure(origin, draft, refused)
             raise
@@ -82,17 +88,20 @@ class Chat:
 
     def _send(self, session: Session, request: Send) -> None:
         try:
-            stored = self._accept(session.user, request, request.message_type)
+            stored = self._accept(session.identity, request, request.message_type)
         except Refused as refused:
             session.slots.release()
             self._failed(session, request, refused)
         else:
             self._when(stored, session, request, partial(self._appended, session, request))
 
-    def _accept(self, sender: str, draft: Draft, type: str) -> asyncio.Future[Appended]:
+    def _accept(self, identity: Identity, draft: Draft, type: str) -> asyncio.Future[Appended]:
         check_content(draft.body, type)
-        self._limiter.admit(sender)
-        return self._messages.append(sender, draft)
+        return self._messages.append((identity.user, identity.device), draft, partial(self._admit, identity))
+
+    def _admit(self, identity: Identity, connection: Connection) -> None:
+        self._tokens.verify(connection, identity)
+        self._limiter.admit(connection, identity.user)
 
     def _when(self, future: asyncio.Future[T], session: Session, request: Request, then: Callable[[T], None]) -> None:
         # Callbacks rather than awaits: a client may have many sends in one group commit, and callbacks run in the
@@ -110,6 +119,8 @@ class Chat:
         future.add_done_callback(settled)
 
     def _failed(self, session: Session, request: Request, failure: BaseException) -> None:
+        if isinstance(failure, Refused) and failure.code in CLOSE_CODES:
+            session.close(CLOSE_CODES[failure.code])
         if isinstance(failure, Refused):
             answer = Error(request.ref, failure.code, failure.message, failure.retry_after_ms)
         else:
@@ -163,16 +174,23 @@ class Chat:
 
     def _hand_out(self, origin: Key, appended: Appended, facts: dict[str, Field]) -> None:
         if appended.fresh:
-            reached = self._sessions.fan_out(encode(appended.message), appended.audience, besides=origin)
+            news = Put(
+                positions=appended.audience,
+                frame=encode(appended.message),
+                besides=origin,
+                message_id=appended.message.message_id,
+                pushes=[(job.user, job.device) for job in appended.pushes],
+            )
+            reached = self._fanout.put(news)
             self._push.take(appended.pushes)
             self._log("fanout_done", **facts, sessions=reached, pushes=len(appended.pushes))
 
     def _marked(self, session: Session, request: Mark, marked: Marked) -> None:
         session.push(encode(Ok(request.ref)))
-        if marked.tell is None:
+        if not marked.tell:
             return
         receipt = Receipt(message_id=request.message_id, state=request.state, by=session.user, device=session.device)
-        reached = self._sessions.fan_out(encode(receipt), [marked.tell])
+        reached = self._fanout.put(Put(positions=marked.tell, frame=encode(receipt)))
         self._log(
             "receipt_stored",
             message_id=request.message_id,

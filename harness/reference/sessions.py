@@ -20,12 +20,13 @@ CLOSE_CODES = {EXPIRED: CLOSE_TOKEN_EXPIRED, REVOKED: CLOSE_TOKEN_REVOKED}
 class Session:
     """One live connection of a device: its queue of frames and the wish to close it."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, opened_ms: int) -> None:
         self.identity = identity
         self.user = identity.user
         self.device = identity.device
         self.key: Key = (identity.user, identity.device)
         self.connection = secrets.token_hex(6)
+        self.opened_ms = opened_ms
         self.ended_cleanly = False
         self.closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.slots = asyncio.Semaphore(IN_FLIGHT)
@@ -75,6 +76,20 @@ class Sessions:
         """Forget a session that ended, and not the one that has taken its device's place."""
         if self.at(session.key) is session:
             self.forget(session.key)
+
+    def of(self, user: str) -> list[Key]:
+        """Return a person's devices that are on the list."""
+        return [session.key for session in self._live.get(user, {}).values()]
+
+    def tokens(self) -> list[bytes]:
+        """Return the digests of the tokens that sessions were opened with."""
+        return [session.identity.token for devices in self._live.values() for session in devices.values()]
+
+    def opened_elsewhere(self, key: Key, connection: str, opened_ms: int) -> None:
+        """Close the session of a device that has connected to another instance since."""
+        session = self.at(key)
+        if session is not None and (session.opened_ms, session.connection) < (opened_ms, connection):
+            session.close(CLOSE_REPLACED)
 
     def at(self, key: Key) -> Session | None:
         """Return the session of a device."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
@@ -13,6 +12,7 @@ from harness.reference.mutants import MUTANTS
 
 TOKEN_TTL_S = 3600
 MAX_PORT = 65535
+DATABASES = "sqlite:/path/to/chat.db or postgresql://user:password@host:5432/name"
 
 
 class WrongSettings(Exception):
@@ -23,7 +23,8 @@ class WrongSettings(Exception):
 class Settings:
     """The service's configuration; see ``docs/reference-protocol.md`` for the variables."""
 
-    database: Path
+    database: str
+    cache: str | None
     host: str
     port: int
     control_port: int | None
@@ -40,8 +41,10 @@ class Settings:
         control_port = _port(env, "CONTROL_PORT") if env.get("CONTROL_PORT") else None
         if control_port is not None and not env.get("CONTROL_TOKEN"):
             raise WrongSettings("CONTROL_TOKEN is empty: a control port needs a token")
+        database = _database(env.get("DB", ""))
         return cls(
-            database=_database(env.get("DB", "")),
+            database=database,
+            cache=_cache(env.get("CACHE", ""), database),
             host=env.get("HOST") or "127.0.0.1",
             port=_port(env, "PORT"),
             control_port=control_port,
@@ -54,11 +57,20 @@ class Settings:
         )
 
 
-def _database(url: str) -> Path:
-    scheme, _, path = url.partition(":")
-    if scheme != "sqlite" or not path:
-        raise WrongSettings(f"DB is {url!r}: wanted is sqlite:/path/to/chat.db")
-    return Path(path)
+def _database(url: str) -> str:
+    scheme, _, place = url.partition(":")
+    if not place or (scheme != "sqlite" and not url.startswith("postgresql://")):
+        # What follows a scheme may be a password.
+        raise WrongSettings(f"DB is {scheme + ':…' if place else url!r}: wanted is {DATABASES}")
+    return url
+
+
+def _cache(url: str, database: str) -> str | None:
+    if url and not url.startswith("redis://"):
+        raise WrongSettings("CACHE is no redis:// address: wanted is redis://host:6379, or empty for none")
+    if url and database.startswith("sqlite:"):
+        raise WrongSettings("CACHE is for instances that share a postgresql:// database: SQLite serves one")
+    return url or None
 
 
 def _port(env: Mapping[str, str], name: str) -> int:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from harness.reference.frames import MAX_FRAME_BYTES, TOO_DEEP, Refused, to_json
 
+UNAVAILABLE = "unavailable"
 _STATUS = {
     "bad_request": 400,
     "bad_credentials": 401,
@@ -53,10 +54,15 @@ async def on_refused(_: Request, refused: Exception) -> Response:
     return refusal(refused)
 
 
-async def on_broken_database(_: Request, cause: Exception) -> Response:  # noqa: ARG001 - the signature of a handler
+async def on_storage_failed(_: Request, cause: Exception) -> Response:  # noqa: ARG001 - the signature of a handler
     """Answer a request that the database failed."""
+    return unavailable()
+
+
+def unavailable() -> Response:
+    """Return the answer for a request that the database failed."""
     text = "the service could not do it; whether anything was stored is unknown"
-    return answer({"code": "unavailable", "message": text}, 503)
+    return answer({"code": UNAVAILABLE, "message": text}, 503)
 
 
 def bearer(headers: Mapping[str, str]) -> str:

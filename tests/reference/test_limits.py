@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.reference.frames import Limits, Refused
-from harness.reference.limits import Limiter
+from harness.reference.limits import InMemory, Limiter
+from harness.reference.sqlite import SqliteConnection
 from harness.testing.reference_chat import ReferenceChat
 
 Names = Callable[[int], list[str]]
@@ -22,12 +24,17 @@ class Driven:
 
     def __init__(self, per_user: float | None = None, overall: float | None = None) -> None:
         self.now_ms = 0
-        self.limiter = Limiter(Limits(per_user, overall), lambda: self.now_ms / 1000)
+        self.connection = SqliteConnection(Path(":memory:"))
+        self.limiter = Limiter(InMemory(Limits(per_user, overall), lambda: self.now_ms / 1000))
+
+    def change(self, limits: Limits) -> None:
+        """Put other limits in force."""
+        self.limiter.books.change(self.connection, limits)
 
     def wait_ms(self, user: str) -> int:
         """Try to send; return 0, or after how many milliseconds to come back."""
         try:
-            self.limiter.admit(user)
+            self.limiter.admit(self.connection, user)
         except Refused as refused:
             told = refused
         else:
@@ -128,9 +135,9 @@ def test_a_limit_that_changes_holds_from_the_next_send_on() -> None:
     """Lowered, a full bucket shrinks at once; taken away, nothing is counted."""
     driven = Driven(per_user=100)
     assert driven.wait_ms("alice") == 0
-    driven.limiter.limits = Limits(per_user=2)
+    driven.change(Limits(per_user=2))
     assert driven.sent("alice", 100) == 2
-    driven.limiter.limits = Limits()
+    driven.change(Limits())
     assert driven.sent("alice", 100) == 100
 
 

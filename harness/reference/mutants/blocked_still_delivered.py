@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from harness.reference.membership import Audience
 from harness.reference.parts import Parts
+from harness.reference.storage import Connection
 
 
 class RememberedBlocks(Audience):
@@ -14,7 +13,7 @@ class RememberedBlocks(Audience):
     def __init__(self) -> None:
         self._first: dict[str, frozenset[str]] = {}
 
-    def who_blocked(self, connection: sqlite3.Connection, sender: str) -> frozenset[str]:
+    def who_blocked(self, connection: Connection, sender: str) -> frozenset[str]:
         """Return the people who had blocked this sender when it was first seen."""
         if sender not in self._first:
             self._first[sender] = super().who_blocked(connection, sender)

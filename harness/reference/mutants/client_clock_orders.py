@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from msgspec.structs import replace
 
 from harness.reference.frames import Draft, Message
 from harness.reference.messages import Messages
 from harness.reference.parts import Parts
+from harness.reference.storage import Connection
 
 TAKEN = "SELECT 1 FROM messages WHERE conversation_id = ? AND seq = ?"
 
@@ -16,12 +15,12 @@ TAKEN = "SELECT 1 FROM messages WHERE conversation_id = ? AND seq = ?"
 class OrderedByClients(Messages):
     """Numbers a message by the time that its client claims."""
 
-    def _next(self, connection: sqlite3.Connection, sender: str, wanted: Draft, conversation_id: str) -> Message:
+    def _next(self, connection: Connection, sender: str, wanted: Draft, conversation_id: str) -> Message:
         message = super()._next(connection, sender, wanted, conversation_id)
         if wanted.client_time_ms is None:
             return message
         seq = wanted.client_time_ms
-        while connection.execute(TAKEN, (conversation_id, seq)).fetchone() is not None:
+        while connection.row(TAKEN, (conversation_id, seq)) is not None:
             seq += 1
         return replace(message, seq=seq)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from harness.reference.frames import Message
 from harness.reference.messages import Deduplication
 from harness.reference.parts import Parts
+from harness.reference.storage import Connection
 
 
 class CacheOnly(Deduplication):
@@ -17,7 +16,7 @@ class CacheOnly(Deduplication):
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], Message] = {}
 
-    def find(self, connection: sqlite3.Connection, sender: str, client_message_id: str) -> Message | None:  # noqa: ARG002 - it does not look there
+    def find(self, connection: Connection, sender: str, client_message_id: str) -> Message | None:  # noqa: ARG002 - it does not look there
         """Return what this process has stored for the same send."""
         return self._seen.get((sender, client_message_id))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.reference.parts import Parts
 from harness.reference.push_store import Job, PushStore
 
-WITHDRAW = "DELETE FROM feed WHERE position = (SELECT position FROM messages WHERE message_id = ?)"
+WITHDRAW = "DELETE FROM feed WHERE message_id = ?"
 
 
 class FailsTheMessage(PushStore):
@@ -22,7 +22,7 @@ class FailsTheMessage(PushStore):
         await super().drop(job)
 
     async def _withdraw(self, job: Job) -> None:
-        await self.database.write(lambda connection: connection.execute(WITHDRAW, (job.message_id,)).rowcount)
+        await self.database.write(lambda connection: connection.run(WITHDRAW, (job.message_id,)))
 
 
 PARTS = Parts(push_store=FailsTheMessage)

@@ -11,7 +11,7 @@ class TokensKept(PushStore):
 
     async def drop(self, job: Job) -> None:
         """Forget the push, and not the token."""
-        await self.finish([job])
+        await self.finish(job)
 
 
 PARTS = Parts(push_store=TokensKept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from harness.reference.fanout import Fanout
 from harness.reference.frames import Receipt, Request, encode
 from harness.reference.limits import Limiter
 from harness.reference.log import Field, Log
@@ -11,14 +12,18 @@ from harness.reference.messages import Appended, Messages
 from harness.reference.parts import Parts
 from harness.reference.push import PushWorker
 from harness.reference.service import Chat
-from harness.reference.sessions import Key, Session, Sessions
+from harness.reference.sessions import Key, Session
+from harness.reference.tokens import Tokens
 
 
 class StoredIsDelivered(Chat):
     """Takes the offline queue of a device for the device."""
 
-    def __init__(self, messages: Messages, sessions: Sessions, limiter: Limiter, push: PushWorker, log: Log) -> None:
-        super().__init__(messages, sessions, limiter, push, log)
+    def __init__(
+        self, messages: Messages, tokens: Tokens, limiter: Limiter, fanout: Fanout, push: PushWorker, log: Log
+    ) -> None:
+        super().__init__(messages, tokens, limiter, fanout, push, log)
+        self._sessions = fanout.sessions
         self._devices: defaultdict[str, set[str]] = defaultdict(set)
 
     async def handle(self, session: Session, request: Request) -> None:
@@ -29,7 +34,7 @@ class StoredIsDelivered(Chat):
     def _hand_out(self, origin: Key, appended: Appended, facts: dict[str, Field]) -> None:
         super()._hand_out(origin, appended, facts)
         sender, message_id = origin[0], appended.message.message_id
-        for user in appended.audience - {sender}:
+        for user in appended.audience.keys() - {sender}:
             for device in sorted(self._devices[user]):
                 if not self._sessions.reaches((user, device)):
                     receipt = Receipt(message_id=message_id, state="delivered", by=user, device=device)

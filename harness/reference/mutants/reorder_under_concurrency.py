@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 
 from msgspec.structs import replace
 
@@ -11,9 +10,11 @@ from harness.reference.clock import Clock
 from harness.reference.database import Database
 from harness.reference.frames import Draft, Message
 from harness.reference.membership import Audience
-from harness.reference.messages import Appended, Deduplication, Messages
+from harness.reference.messages import Appended, Deduplication, Guard, Messages
 from harness.reference.parts import Parts
 from harness.reference.push_store import PushStore
+from harness.reference.sessions import Key
+from harness.reference.storage import Connection
 
 QUEUE = 4
 RANGE = 1000
@@ -29,17 +30,17 @@ class TwoWriters(Messages):
         super().__init__(database, deduplication, audience, pushes, clock)
         self._queued: set[asyncio.Future[Appended]] = set()
 
-    def append(self, sender: str, wanted: Draft) -> asyncio.Future[Appended]:
+    def append(self, origin: Key, wanted: Draft, guard: Guard) -> asyncio.Future[Appended]:
         """Queue a send."""
-        stored = super().append(sender, wanted)
+        stored = super().append(origin, wanted, guard)
         self._queued.add(stored)
         stored.add_done_callback(self._queued.discard)
         return stored
 
-    def _next(self, connection: sqlite3.Connection, sender: str, wanted: Draft, conversation_id: str) -> Message:
+    def _next(self, connection: Connection, sender: str, wanted: Draft, conversation_id: str) -> Message:
         message = super()._next(connection, sender, wanted, conversation_id)
         seq = message.seq + (RANGE if len(self._queued) >= QUEUE else 0)
-        while connection.execute(TAKEN, (conversation_id, seq)).fetchone() is not None:
+        while connection.row(TAKEN, (conversation_id, seq)) is not None:
             seq += 1
         return replace(message, seq=seq)
 
