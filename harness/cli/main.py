@@ -22,6 +22,7 @@ from harness.cli.proxy import serve
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.schema import schema
+from harness.cli.stack import prune
 from harness.cli.trace import trace
 from harness.cli.validate import validate
 
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 proxy = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The proxy that links run through.")
+stack = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What runs start.")
 
 _COMMANDS: dict[str, Callable[..., int]] = {
     "demo": demo,
@@ -51,6 +53,8 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(ends_with_code(_command))
 proxy.command("serve")(ends_with_code(serve))
 app.add_typer(proxy, name="proxy")
+stack.command("prune")(ends_with_code(prune))
+app.add_typer(stack, name="stack")
 
 
 def _tell_version(wanted: bool) -> None:

@@ -37,7 +37,7 @@ def test_help_names_every_command_and_the_exit_codes(chat_chaos: ChatChaos) -> N
         (("no-such-command",), "no-such-command"),
         (("run", "--sed", "7"), "--sed"),
         (("run", "--jobs", "0", "x"), "--jobs"),
-        (("run", "--launcher", "docker", "x"), "docker"),
+        (("run", "--launcher", "moon", "x"), "moon"),
         (("run",), "run needs a scenario file"),
         (("run", "nowhere.chaos.yaml"), "there is no nowhere.chaos.yaml"),
         (("run", ".", "--set", "key"), "--set 'key' is not KEY=VALUE"),
