@@ -135,6 +135,22 @@ class ExternalSystem:
 
 
 @dataclass(frozen=True, slots=True)
+class ComposeService:
+    """A service of a user's compose project by its name there, and the port on which it listens in its container."""
+
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeProject:
+    """A compose project: its files, beside the stack file, to start it; or the name under which it runs already."""
+
+    files: tuple[str, ...] = ()
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AbortRules:
     """When a run against a system that outlives it is given up and everything is taken back; None: never for that."""
 
@@ -155,6 +171,7 @@ class ServiceSpec:
     clock: Literal["faketime", "none"] = "none"
     docker: DockerService | None = None
     external: ExternalService | None = None
+    compose: ComposeService | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +205,7 @@ class StackSpec:
     """How limits, tokens and the like are set: at the services' own control port, or not at all."""
     external: ExternalSystem = ExternalSystem()
     abort: AbortRules = AbortRules()
+    compose: ComposeProject = ComposeProject()
 
 
 def base_link(name: str) -> str:

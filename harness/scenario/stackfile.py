@@ -13,6 +13,8 @@ from harness.core.errors import UsageError
 from harness.core.places import stacks_folder
 from harness.core.stack import (
     AbortRules,
+    ComposeProject,
+    ComposeService,
     DockerService,
     EmbeddedService,
     ExternalLink,
@@ -35,6 +37,8 @@ from harness.scenario.scene import unknown
 from harness.scenario.source import Source, read_source
 from harness.scenario.stackmodel import (
     AbortModel,
+    ComposeModel,
+    ComposeServiceModel,
     DockerModel,
     EmbeddedModel,
     ExternalLinkModel,
@@ -205,7 +209,12 @@ def _spec(model: StackModel, path: Path, parameters: Mapping[str, str], driver_o
         control=model.control,
         external=ExternalSystem(model.external.toxiproxy, tuple(model.external.allow)),
         abort=_abort(model.abort),
+        compose=_project(model.compose),
     )
+
+
+def _project(model: ComposeModel | None) -> ComposeProject:
+    return ComposeProject() if model is None else ComposeProject(tuple(model.files or ()), model.project)
 
 
 def _abort(model: AbortModel) -> AbortRules:
@@ -233,7 +242,19 @@ def _promises(model: PromisesModel) -> Promises:
 def _service(name: str, model: ServiceModel) -> ServiceSpec:
     health = Health(model.health.http, model.health.through, model.health.within) if model.health else None
     embedded = _embedded(model.embedded) if model.embedded else None
-    return ServiceSpec(name, health, embedded, model.clock, _docker(model.docker), _external(model.external))
+    return ServiceSpec(
+        name,
+        health,
+        embedded,
+        model.clock,
+        _docker(model.docker),
+        _external(model.external),
+        _composed(name, model.compose),
+    )
+
+
+def _composed(name: str, model: ComposeServiceModel | None) -> ComposeService | None:
+    return None if model is None else ComposeService(model.service or name, model.port)
 
 
 def _embedded(model: EmbeddedModel) -> EmbeddedService:

@@ -126,6 +126,13 @@ class ExternalServiceModel(Section):
     upstream: str | None = Field(default=None, description="HOST:PORT at which the proxy server does, where it differs")
 
 
+class ComposeServiceModel(Section):
+    """A service of the compose project."""
+
+    service: str | None = Field(default=None, description="its name in the compose file, where it differs")
+    port: int = Field(ge=1, le=65535, description="where it listens inside its container")
+
+
 class ServiceModel(Section):
     """One service: what is not there for a launcher is not started by it."""
 
@@ -134,6 +141,7 @@ class ServiceModel(Section):
     embedded: EmbeddedModel | None = None
     docker: DockerModel | None = None
     external: ExternalServiceModel | None = None
+    compose: ComposeServiceModel | None = None
 
 
 class ExternalLinkModel(Section):
@@ -167,6 +175,21 @@ class ExternalModel(Section):
         default=None, description="address of the proxy server in front of it; a local one is started if absent"
     )
     allow: list[Host] = Field(default=[], description="hosts that may be met; this machine's loopback always may")
+
+
+class ComposeModel(Section):
+    """A compose project."""
+
+    files: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None, description="compose files, from the stack file's folder; each run starts the project anew"
+    )
+    project: str | None = Field(default=None, description="a project that runs already; only clients' links go there")
+
+    @model_validator(mode="after")
+    def _one_project(self) -> Self:
+        if (self.files is None) == (self.project is None):
+            raise ValueError("give either 'files' or 'project'")
+        return self
 
 
 class AbortModel(Section):
@@ -208,3 +231,4 @@ class StackModel(Section):
     )
     external: ExternalModel = Field(default_factory=ExternalModel)
     abort: AbortModel = Field(default_factory=AbortModel)
+    compose: ComposeModel | None = None
