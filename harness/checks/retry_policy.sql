@@ -1,11 +1,11 @@
 -- title: Retries wait, grow, spread, end and keep their name
 -- promise: always
 -- needs: client_send_started
--- subject: push worker, naive client
+-- subject: push worker, client
 -- severity: major
 
 -- applies
-select count(*) from events where event = 'push_failed' or (event = 'push_sent' and observer = 'provider') or (event = 'client_send_started' and attempt > 1 and (select client from settings) = 'naive');
+select count(*) from events where event = 'push_failed' or (event = 'push_sent' and observer = 'provider') or (event = 'client_send_started' and attempt > 1 and (select client from settings) <> 'outbox');
 
 -- given
 -- The push worker's requests for one message and token, as the provider saw them. A gap is clean when nothing else was
@@ -30,7 +30,7 @@ select
 from numbered
 window pair as (partition by message_id, push_ref order by ended_ns, writer, seq);
 
--- The attempts of an operation of a naive client, as it recorded them; the retries of the outbox are ours.
+-- The attempts of an operation of a client that is not our outbox, as it recorded or reported them.
 create or replace temp table tries as
 select
     a.*,
@@ -40,7 +40,7 @@ select
     lag(a.started_ns, 10) over operation as tenth_ns,
     a.started_ns - lag(a.failed_ns) over operation as gap_ns
 from attempts as a, settings as p
-where p.client = 'naive'
+where p.client <> 'outbox'
 window operation as (partition by a.origin order by a.started_ns, a.attempt, a.op);
 
 -- exercised
@@ -101,7 +101,7 @@ tried as (
     union all
     select s.op, s.device, s.started_ns, 'client_new_id', 'sent the same message again under another id'
     from sends as s, settings as p
-    where p.client = 'naive' and s.renamed
+    where p.client <> 'outbox' and s.renamed
       and s.op <> (select arg_min(o.op, (o.started_ns, o.op)) from sends as o where o.origin = s.origin)
 )
 select

@@ -115,6 +115,8 @@ EVENT_NAMES = frozenset(
         "person_online",
         "person_offline",
         "sync_completed",
+        # a client program of the user's ended, fell silent or wrote what is no line
+        "client_broken",
         # who may see a conversation: beginning and end of each change, as its actor saw it
         "membership_changing",
         "membership_changed",

@@ -22,12 +22,16 @@ _BUILT_IN = {
     "matrix": "harness.drivers.matrix.driver:make",
     "python": "harness.drivers.beside:make",
     "reference": "harness.drivers.reference.driver:make",
+    "stdio": "harness.drivers.stdio.driver:make",
     "websocket": "harness.drivers.mapped.driver:make",
 }
 _SETTLERS = {
     "python": "harness.drivers.beside:settle",
+    "stdio": "harness.drivers.stdio.options:settle",
     "websocket": "harness.drivers.mapped.file:settle",
 }
+PROGRAMS = frozenset({"stdio"})
+"""Kinds by which each device is a client program of the user's: nothing of ours sends or retries."""
 
 
 def kinds() -> tuple[str, ...]:

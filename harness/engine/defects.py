@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from harness.core.plan import ScenarioPlan
+from harness.core.stack import StackSpec
 from harness.drivers.defects import DEFECTS
+from harness.drivers.registry import PROGRAMS
 from harness.reference.mutants import MUTANTS
 
 
@@ -20,8 +22,20 @@ def server_mutant(name: str | None) -> str | None:
     return name if name in MUTANTS else None
 
 
-def with_client_defect(plan: ScenarioPlan, name: str | None) -> ScenarioPlan:
-    """Return the plan, played by a naive client if the name is one of a client's defects."""
-    if name is None or name not in DEFECTS:
-        return plan
-    return replace(plan, client="naive", defects=(name,))
+def as_played(plan: ScenarioPlan, mutant: str | None, spec: StackSpec) -> ScenarioPlan:
+    """Return the plan with the client that plays it.
+
+    That is a naive one if the mutant is one of a client's defects, the user's own where the stack brings programs.
+    """
+    if mutant is not None and mutant in DEFECTS:
+        return replace(plan, client="naive", defects=(mutant,))
+    if plan.client == "outbox" and spec.driver in PROGRAMS:
+        return replace(plan, client="none")
+    return plan
+
+
+def own_client(plan: ScenarioPlan, spec: StackSpec) -> list[str]:
+    """Return why a naive client cannot play against a stack that brings clients of its own; empty when it can."""
+    if plan.client == "naive" and spec.driver in PROGRAMS:
+        return [f"stack {spec.name} brings its own client, in which no defect can be planted"]
+    return []

@@ -15,7 +15,7 @@ from harness.drivers.api import Endpoint
 from harness.workloads.registry import workload
 
 EVERYBODY = "*"
-PLAYABLE: tuple[ClientBehaviour, ...] = ("outbox", "naive")
+PLAYABLE: tuple[ClientBehaviour, ...] = ("outbox", "naive", "none")
 
 
 @dataclass(frozen=True, slots=True)

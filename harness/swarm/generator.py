@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from harness.core.clock import Clock
 from harness.core.plan import Transport
 from harness.drivers.api import Outgoing
-from harness.swarm.device import DeviceAgent
+from harness.swarm.agent import Agent
 from harness.workloads.direct import Send
 
 NS_PER_S = 1_000_000_000
@@ -72,7 +72,7 @@ class Generator(Generic[D]):
 class DirectChat:
     """One person's messages to another, written on one device."""
 
-    def __init__(self, agent: DeviceAgent, conversation: str, over: Transport) -> None:
+    def __init__(self, agent: Agent, conversation: str, over: Transport) -> None:
         self._agent = agent
         self._conversation = conversation
         self._over: Transport = over

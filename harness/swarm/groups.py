@@ -9,7 +9,7 @@ from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.plan import GroupWorkload
 from harness.drivers.api import Groups, Outgoing, Refused, Session, Unknown
 from harness.history.recorder import Recorder
-from harness.swarm.device import DeviceAgent
+from harness.swarm.agent import Agent
 from harness.workloads.group import Change, Turn, changes
 
 Done = Refused | Unknown | None
@@ -26,7 +26,7 @@ class GroupChat:
     def __init__(
         self,
         workload: GroupWorkload,
-        agents: Mapping[str, DeviceAgent],
+        agents: Mapping[str, Agent],
         recorder: Recorder,
         *,
         index: int,

@@ -13,10 +13,14 @@ from harness.core.events import Phase
 from harness.core.seeds import Seed
 from harness.drivers.api import Account, Driver
 from harness.drivers.naive import habits
-from harness.drivers.registry import driver
+from harness.drivers.registry import PROGRAMS, driver
 from harness.drivers.renaming import RenamingDriver
+from harness.drivers.stdio.options import command
+from harness.drivers.stdio.program import Listening
 from harness.drivers.tokens import Spawn
 from harness.history.recorder import Recorder
+from harness.swarm.agent import Agent
+from harness.swarm.client_agent import Cast, ClientAgent
 from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import SwarmConfig
 from harness.swarm.device import DeviceAgent, World
@@ -48,7 +52,7 @@ class Swarm:
         self._driver = _driver(config)
         self._habits = habits(config.defects)
         self._accounts: Mapping[str, Account] = {}
-        self._agents: dict[str, DeviceAgent] = {}
+        self._agents: dict[str, Agent] = {}
         self._timetable: Timetable | None = None
         self._sending: list[asyncio.Task[None]] = []
         self._moving: list[asyncio.Task[None]] = []
@@ -78,10 +82,26 @@ class Swarm:
         world = World(self._driver, self.recorder, self._seed, self._key, self._clock, self._spawn, self._habits)
         people = make_people(config.people, self._seed)
         self._accounts = await self._driver.provision(people, config.direct)
+        cast = self._cast() if config.driver in PROGRAMS else None
         for person in people:
             for device in person.devices:
                 account, route = self._accounts[person.name], config.route(device.id)
-                self._agents[device.id] = DeviceAgent(device, account, route, world)
+                self._agents[device.id] = (
+                    DeviceAgent(device, account, route, world) if cast is None else ClientAgent(device, route, cast)
+                )
+
+    def _cast(self) -> Cast:
+        """What devices that are programs of the user's share."""
+        return Cast(
+            command(self._config.driver_options),
+            self._accounts,
+            self.recorder,
+            Listening(),
+            self._key,
+            self._clock,
+            self._spawn,
+            self._config.events.parent / "logs",
+        )
 
     async def _prepare(self) -> None:
         """What takes a session: push tokens and groups."""

@@ -12,7 +12,7 @@ from harness.core.errors import UsageError
 from harness.core.events import Event
 from harness.drivers.api import Driver, Introductions, Outgoing
 from harness.history.recorder import Recorder
-from harness.swarm.device import DeviceAgent
+from harness.swarm.agent import Agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Prompter:
     """Lets people say and do things outside any workload, and tells when a message got somewhere."""
 
     def __init__(
-        self, agents: Mapping[str, DeviceAgent], driver: Driver, recorder: Recorder, *, salt: str, clock: Clock
+        self, agents: Mapping[str, Agent], driver: Driver, recorder: Recorder, *, salt: str, clock: Clock
     ) -> None:
         self._agents = agents
         self._driver = driver
@@ -90,7 +90,7 @@ class Prompter:
         """Let a device connect again."""
         self._agent(device).come_online()
 
-    def _agent(self, device: str) -> DeviceAgent:
+    def _agent(self, device: str) -> Agent:
         if device not in self._agents:
             raise UsageError(f"nobody has a device {device!r}", hint=f"devices: {', '.join(self._agents)}")
         return self._agents[device]

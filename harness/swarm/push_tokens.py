@@ -10,7 +10,7 @@ from harness.core.errors import EnvironmentFault
 from harness.core.seeds import Seed
 from harness.drivers.api import Device, Refused
 from harness.history.recorder import Recorder
-from harness.swarm.device import DeviceAgent
+from harness.swarm.agent import Agent
 
 
 def push_token(device: Device, *, seed: Seed, salt: str) -> str:
@@ -20,11 +20,11 @@ def push_token(device: Device, *, seed: Seed, salt: str) -> str:
 
 
 async def register_push_tokens(
-    agents: Iterable[DeviceAgent], recorder: Recorder, *, seed: Seed, salt: str, key: bytes
+    agents: Iterable[Agent], recorder: Recorder, *, seed: Seed, salt: str, key: bytes
 ) -> None:
     """Register one token for each device, once; raises ``EnvironmentFault`` when the service takes one not."""
 
-    async def register(agent: DeviceAgent) -> None:
+    async def register(agent: Agent) -> None:
         token = push_token(agent.device, seed=seed, salt=salt)
         outcome = await agent.errands.run(lambda session: session.register_push(token))
         if isinstance(outcome, Refused):

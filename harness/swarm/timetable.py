@@ -12,7 +12,7 @@ from harness.core.plan import DirectWorkload, GroupWorkload, OfflineWorkload, Wo
 from harness.core.seeds import Seed
 from harness.drivers.api import Driver, Introductions
 from harness.history.recorder import Recorder
-from harness.swarm.device import DeviceAgent
+from harness.swarm.agent import Agent
 from harness.swarm.generator import DirectChat, Generator, Lag
 from harness.swarm.groups import GroupChat
 from harness.workloads.direct import sends
@@ -38,11 +38,11 @@ class Means:
 class Timetable:
     """Plays workloads on devices; a person writes and acts on their first one."""
 
-    def __init__(self, workloads: Sequence[Workload], agents: Mapping[str, DeviceAgent], means: Means) -> None:
+    def __init__(self, workloads: Sequence[Workload], agents: Mapping[str, Agent], means: Means) -> None:
         self._workloads = workloads
         self._agents = agents
         self._means = means
-        self._first: dict[str, DeviceAgent] = {}
+        self._first: dict[str, Agent] = {}
         for agent in agents.values():
             self._first.setdefault(agent.device.person, agent)
         self._groups = {

@@ -24,7 +24,7 @@ PROMISED = st.builds(
     retention_s=st.sampled_from([30.0, math.inf]),
     push_content=st.just("none"),
 )
-CLIENTS = st.sampled_from(["outbox", "naive"])
+CLIENTS = st.sampled_from(["outbox", "naive", "none"])
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 ByBoth = Callable[..., dict[str, Judged]]

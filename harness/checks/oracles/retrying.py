@@ -33,7 +33,7 @@ def retry_policy(facts: Facts, terms: Terms) -> Judged:
     }
     keys |= set(_without_jitter(facts, chains))
     retries = sum(len(chain) - 1 for chain in chains)
-    if terms.client == "naive":
+    if terms.client != "outbox":
         tries = _tries(facts)
         keys |= {key for tried in tries for key in _of_client(tried)} | set(_renamed(facts))
         retries += sum(len(tried) - 1 for tried in tries)
