@@ -43,6 +43,7 @@ class Reject(EndsWithTheRun):
             device=None if device is None else str(device),
             share=float(self.plan.params.get("share") or 0.0),
             retry_after_s=float(retry_after) if isinstance(retry_after, int | float) else None,
+            retry_after_form="date" if self.plan.params.get("retry_after_form") == "date" else "seconds",
         )
 
 
@@ -63,6 +64,9 @@ KINDS = (
             "device": Param("device", "only pushes to this device"),
             "share": Param("share", "only this part of the pushes, drawn from the seed", default=1.0, minimum=0.0),
             "retry_after": Param("duration", "what a throttled answer asks to wait", minimum=0.0),
+            "retry_after_form": Param(
+                "text", "how it is told: seconds, or an HTTP date", default="seconds", choices=("seconds", "date")
+            ),
         },
         felt_by=(),
         felt_counts=("hits",),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class PushRule:
     """How a provider answers a share of pushes: ``answer`` is one of the provider's answers by name.
 
-    ``device`` narrows it to one device's tokens, ``share`` (0..1) to a seeded part of the pushes.
+    ``device`` narrows it to one device's tokens, ``share`` (0..1) to a seeded part of the pushes. A wish for time is
+    told in ``seconds`` or as the ``date`` at which it ends.
     """
 
     id: str
@@ -18,6 +19,7 @@ class PushRule:
     device: str | None = None
     share: float = 1.0
     retry_after_s: float | None = None
+    retry_after_form: Literal["seconds", "date"] = "seconds"
 
 
 class ProviderControl(Protocol):

@@ -100,8 +100,7 @@ def _refused(answer: Answer) -> Response | None:
     status = _status(answer)
     if status is None:
         return None
-    headers = {} if answer.retry_after_s is None else {"Retry-After": str(answer.retry_after_s)}
-    return _error(status, "M_LIMIT_EXCEEDED" if answer.name == "throttled" else "M_UNKNOWN", headers=headers)
+    return _error(status, "M_LIMIT_EXCEEDED" if answer.name == "throttled" else "M_UNKNOWN", headers=answer.headers)
 
 
 def _error(status: int, code: str, text: str = "", headers: Mapping[str, str] | None = None) -> Response:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
+from harness.core.clock import Clock, SystemClock
 from harness.core.digests import secret_ref
 from harness.core.seeds import Seed
 from harness.history.recorder import Recorder
@@ -41,24 +44,36 @@ class Answer:
     name: str
     retry_after_s: int | None
     request_id: str
+    headers: Mapping[str, str]
 
 
 class Desk:
     """Answers pushes by the rules in force and records each as an event."""
 
-    def __init__(self, answers: tuple[str, ...], settings: Settings, recorder: Recorder, seed: Seed) -> None:
+    def __init__(
+        self,
+        answers: tuple[str, ...],
+        settings: Settings,
+        recorder: Recorder,
+        seed: Seed,
+        clock: Clock | None = None,
+    ) -> None:
         self.rules = Rules(answers, seed)
         self.received = Received()
         self._recorder = recorder
         self._key = settings.key
         self._provider = settings.provider
+        self._clock = clock or SystemClock()
         self._shown_later: dict[asyncio.TimerHandle, dict[str, Any]] = {}
 
     def decide(self, device: str) -> Answer:
         """Decide how a push to this device is answered."""
         rule = self.rules.decide(device)
         name = "accepted" if rule is None else rule.answer
-        return Answer(name, _retry_after_s(name, rule), f"up-{secrets.token_hex(8)}")
+        retry_after_s = _retry_after_s(name, rule)
+        as_date = rule is not None and rule.retry_after_form == "date"
+        headers = _headers(retry_after_s, self._clock.wall_ns() / 1e9 if as_date else None)
+        return Answer(name, retry_after_s, f"up-{secrets.token_hex(8)}", headers)
 
     def settle(self, push: Push, answer: Answer, status: int | None) -> None:
         """Record a push as answered with ``status`` (None: not at all); what is accepted is shown a moment later."""
@@ -105,3 +120,13 @@ def _retry_after_s(answer: str, rule: PushRule | None) -> int | None:
     if answer == "throttled" and asked is None:
         asked = THROTTLED_FOR_S
     return max(1, math.ceil(asked)) if asked is not None and answer in {"throttled", "server_error"} else None
+
+
+def _headers(retry_after_s: int | None, now_s: float | None) -> dict[str, str]:
+    """Return the wish for time in seconds, or as a date when ``now_s`` is given, which is never too early."""
+    if retry_after_s is None:
+        return {}
+    if now_s is None:
+        return {"Retry-After": str(retry_after_s)}
+    until_s = math.ceil(now_s) + retry_after_s
+    return {"Date": formatdate(now_s, usegmt=True), "Retry-After": formatdate(until_s, usegmt=True)}

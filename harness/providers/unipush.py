@@ -108,8 +108,7 @@ def _status(answer: Answer) -> int | None:
 def _response(answer: Answer, status: int) -> Response:
     if answer.name in TAKEN:
         return json_response(status, {"id": answer.request_id})
-    headers = {} if answer.retry_after_s is None else {"Retry-After": str(answer.retry_after_s)}
-    return json_response(status, {"error": answer.name}, headers)
+    return json_response(status, {"error": answer.name}, answer.headers)
 
 
 if __name__ == "__main__":

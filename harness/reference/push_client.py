@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 import httpx2
 
@@ -31,13 +35,28 @@ class PushClient:
                 response = await self._http.post(self._url, json=body)
         except (TimeoutError, httpx2.HTTPError):
             return Answer()
-        return Answer(response.status_code, seconds(response.headers.get("retry-after", "")))
+        return Answer(response.status_code, wait_s(response.headers, time.time()))
 
     async def close(self) -> None:
         """Let go of the connections."""
         await self._http.aclose()
 
 
-def seconds(retry_after: str) -> float:
-    """Read a ``Retry-After`` in seconds; 0 for none, and for a date, which this provider never sends."""
-    return float(retry_after) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", retry_after) else 0.0
+def wait_s(headers: Mapping[str, str], now_s: float) -> float:
+    """Read ``Retry-After``, seconds or a date (RFC 9110, 10.2.3); 0 when it asks nothing.
+
+    A date counts from the answer's own ``Date``, and only without one from ``now_s``: clocks differ.
+    """
+    asked = headers.get("Retry-After", "")
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", asked):
+        return float(asked)
+    until_s, since_s = _date_s(asked), _date_s(headers.get("Date", ""))
+    return 0.0 if until_s is None else max(0.0, until_s - (now_s if since_s is None else since_s))
+
+
+def _date_s(text: str) -> float | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date.replace(tzinfo=date.tzinfo or UTC).timestamp()

@@ -24,7 +24,7 @@ from harness.testing.reference_chat import free_port
 KEY = bytes(32)
 CONTROL_TOKEN = "let-me-in"  # noqa: S105 - of a process that lives as long as a test
 BOB = push_token("bob/phone", "0a1b")
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class PushProvider:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from harness.core.digests import secret_ref
+from harness.drivers.retry_after import wait_ms
 from harness.providers.registry import kinds
 from harness.providers.tokens import push_token
 from harness.testing.push_provider import BOB, KEY, PushProvider, push_provider
@@ -54,6 +56,15 @@ def test_every_answer_can_be_had(push: PushProvider, answer: str, status: int, e
     assert refused.headers.get("Retry-After") == ("2" if answer == "throttled" else None)
     assert [fact["provider_answer"] for fact in push.events(event)] == [answer]
     assert push.events("push_displayed") == []
+
+
+def test_a_wish_for_time_may_be_a_date(push: PushProvider) -> None:
+    """The date lies as far after the answer's own as was wished, or up to a second more."""
+    push.rule("r", answer="throttled", retry_after_s=4, retry_after_form="date")
+    refused = push.push()
+    assert wait_ms(refused.headers, datetime.now(UTC)) in {4000, 5000}
+    [failed] = push.events("push_failed")
+    assert failed["retry_after_ms"] == 4000
 
 
 def test_a_hanging_provider_never_answers(push: PushProvider) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.reference.push import Answer, Fate, PushWorker
-from harness.reference.push_client import seconds
+from harness.reference.push_client import wait_s
 from harness.testing.reference_chat import ReferenceChat, free_port
 
 Start = Callable[..., ReferenceChat]
@@ -227,9 +227,24 @@ def test_delays_grow_with_chance_up_to_a_cap() -> None:
     assert made.delay_s(0, Answer(429, 30.0)) == 30
 
 
+NOON_S = 1772366400.0
+FIVE_PAST = "Sun, 01 Mar 2026 12:00:05 GMT"
+
+
 @pytest.mark.parametrize(
-    ("header", "wait_s"), [("3", 3), ("0.5", 0.5), ("", 0), ("soon", 0), ("-1", 0), ("9" * 400, 0)]
+    ("header", "date", "expected"),
+    [
+        ("3", "", 3),
+        ("0.5", "", 0.5),
+        ("", "", 0),
+        ("soon", "", 0),
+        ("-1", "", 0),
+        ("9" * 400, "", 0),
+        (FIVE_PAST, "", 5),
+        (FIVE_PAST, "Sun, 01 Mar 2026 12:00:03 GMT", 2),
+        (FIVE_PAST, "Sun, 01 Mar 2026 13:00:00 GMT", 0),
+    ],
 )
-def test_a_retry_after_is_read_in_seconds(header: str, wait_s: float) -> None:
-    """Anything else counts as none."""
-    assert seconds(header) == wait_s
+def test_a_retry_after_is_read_in_both_forms(header: str, date: str, expected: float) -> None:
+    """Seconds, or a date by the clock of whoever answered; anything else counts as none."""
+    assert wait_s({"Retry-After": header, "Date": date}, NOON_S) == expected

@@ -30,12 +30,13 @@ from harness.drivers.api import (
 from harness.drivers.mapped import reading
 from harness.drivers.mapped.file import BASES, load_mapping, named
 from harness.drivers.mapped.groups import MappedGroupSession
-from harness.drivers.mapped.http import CONNECT_LIMIT_S, Answered, decoded, wait_ms
+from harness.drivers.mapped.http import CONNECT_LIMIT_S, Answered, decoded
 from harness.drivers.mapped.model import MappingModel
 from harness.drivers.mapped.protocol import Protocol
 from harness.drivers.mapped.reading import PageRead
 from harness.drivers.mapped.session import MappedSession
 from harness.drivers.mapped.templates import Values, render, render_fields, render_url
+from harness.drivers.retry_after import wait_ms
 
 CLOSE_LIMIT_S = 0.5
 MAX_FRAME_BYTES = 8 * 1024 * 1024
@@ -220,7 +221,7 @@ def _address(template: str, query: Mapping[str, Any], values: Values, shown: Cre
 def _answered(refused: InvalidStatus) -> Answered:
     response = refused.response
     body = decoded(bytes(response.body or b""), response.headers.get("Content-Type", ""))
-    return Answered(response.status_code, body, wait_ms(response.headers.get("Retry-After"), datetime.now(UTC)))
+    return Answered(response.status_code, body, wait_ms(response.headers, datetime.now(UTC)))
 
 
 def _failed(problem: InvalidHandshake | OSError | EOFError) -> Refused | Unknown:

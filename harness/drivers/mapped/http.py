@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,6 +13,7 @@ import httpx2
 import msgspec
 
 from harness.drivers.api import Refused, Unknown
+from harness.drivers.retry_after import wait_ms
 
 CONNECT_LIMIT_S = 5.0
 ANSWER_LIMIT_S = 5.0
@@ -69,7 +69,7 @@ async def ask(call: Call) -> Answered | Refused | Unknown:
         return Unknown("timeout")
     except httpx2.TransportError:
         return Unknown("connection_lost")
-    retry_after = wait_ms(answer.headers.get("Retry-After"), datetime.now(UTC))
+    retry_after = wait_ms(answer.headers, datetime.now(UTC))
     return Answered(answer.status_code, decoded(answer.content, answer.headers.get("Content-Type", "")), retry_after)
 
 
@@ -92,16 +92,3 @@ def form_fields(text: str) -> dict[str, Any]:
         before = fields.get(name)
         fields[name] = value if before is None else [*(before if isinstance(before, list) else [before]), value]
     return fields
-
-
-def wait_ms(retry_after: str | None, now: datetime) -> int | None:
-    """Read ``Retry-After`` (RFC 9110, 10.2.3): seconds, or a date."""
-    if retry_after is None:
-        return None
-    if retry_after.isdecimal():
-        return int(retry_after) * 1000
-    try:
-        date = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    return max(0, round((date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds() * 1000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx2
 import msgspec
 
 from harness.drivers.api import Refused, Unknown
+from harness.drivers.retry_after import wait_ms
 
 CLIENT = "/_matrix/client/r0"
 """Releases before 1.46 know no ``v3``; all since answer both."""
@@ -63,7 +65,7 @@ class Http:
         finally:
             if client is not self._client:
                 await client.aclose()
-        return outcome(answer.status_code, answer.content, answer.headers.get("Retry-After"))
+        return outcome(answer.status_code, answer.content, answer.headers)
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -80,16 +82,16 @@ class ErrorBody(msgspec.Struct, frozen=True):
     retry_after_ms: float | None = None
 
 
-def outcome(status: int, content: bytes, retry_after: str | None) -> Json | Refused | Unknown:
+def outcome(status: int, content: bytes, headers: Mapping[str, str]) -> Json | Refused | Unknown:
     """Read an answer: an object, a refusal where the status says that nothing was done, else unknown."""
     if status // 100 == 2:  # noqa: PLR2004 - the class of successes
         body = _object(content)
         return Unknown("bad_answer", http_status=status) if body is None else body
     error = _error(content)
-    wait_ms = _wait_ms(error, retry_after)
+    asked_ms = _asked_ms(error, headers)
     if status in REJECTED_WITHOUT_EFFECT:
-        return Refused(_code(status, error), http_status=status, retry_after_ms=wait_ms)
-    return Unknown(_code(status, error), http_status=status, retry_after_ms=wait_ms)
+        return Refused(_code(status, error), http_status=status, retry_after_ms=asked_ms)
+    return Unknown(_code(status, error), http_status=status, retry_after_ms=asked_ms)
 
 
 def _client() -> httpx2.AsyncClient:
@@ -105,11 +107,11 @@ def _code(status: int, error: ErrorBody | None) -> str:
     return error.errcode
 
 
-def _wait_ms(error: ErrorBody | None, retry_after: str | None) -> int | None:
+def _asked_ms(error: ErrorBody | None, headers: Mapping[str, str]) -> int | None:
     """Milliseconds that the server asks to wait: in the body, finer, or in the header, in whole seconds."""
     if error is not None and error.retry_after_ms is not None:
         return round(error.retry_after_ms)
-    return int(retry_after) * 1000 if retry_after and retry_after.isdecimal() else None
+    return wait_ms(headers, datetime.now(UTC))
 
 
 def _error(content: bytes) -> ErrorBody | None:

@@ -165,7 +165,7 @@ def _failed(problem: InvalidHandshake | OSError | EOFError) -> Refused | Unknown
     match problem:
         case InvalidStatus(response=response):
             code = error_code(response.status_code, bytes(response.body))
-            return refusal(response.status_code, code, response.headers.get("Retry-After"))
+            return refusal(response.status_code, code, response.headers)
         case ConnectionRefusedError():
             return Refused("connect_failed")
         case TimeoutError():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import msgspec
 
 from harness.drivers.api import Refused, Unknown
+from harness.drivers.retry_after import wait_ms
 
 CONNECT_LIMIT_S = 5.0
 ANSWER_LIMIT_S = 5.0
@@ -47,9 +49,9 @@ async def request(
     return _outcome(answer)
 
 
-def refusal(status: int, code: str, retry_after: str | None) -> Refused | Unknown:
+def refusal(status: int, code: str, headers: Mapping[str, str]) -> Refused | Unknown:
     """Read an error status: a refusal when it is known to leave nothing behind, else unknown."""
-    retry_after_ms = int(retry_after) * 1000 if retry_after and retry_after.isdecimal() else None
+    retry_after_ms = wait_ms(headers, datetime.now(UTC))
     if status in REJECTED_WITHOUT_EFFECT:
         return Refused(code, http_status=status, retry_after_ms=retry_after_ms)
     return Unknown(code, http_status=status, retry_after_ms=retry_after_ms)
@@ -65,7 +67,7 @@ def _outcome(answer: httpx2.Response) -> Json | Refused | Unknown:
     if answer.is_success:
         return Unknown("bad_answer", http_status=answer.status_code) if body is None else body
     code = error_code(answer.status_code, answer.content)
-    return refusal(answer.status_code, code, answer.headers.get("Retry-After"))
+    return refusal(answer.status_code, code, answer.headers)
 
 
 def _object(content: bytes) -> Json | None:
