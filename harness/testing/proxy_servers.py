@@ -7,15 +7,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from harness.core.errors import EnvironmentFault
 from harness.stacks.proxy_choice import HOW_TO_GET_TOXIPROXY, find_toxiproxy
+from harness.stacks.proxy_container import toxiproxy_container
 
-ServerKind = Literal["embedded", "toxiproxy"]
+ServerKind = Literal["embedded", "toxiproxy", "image"]
 
 START_WITHIN_S = 10.0
 END_WITHIN_S = 5.0
@@ -41,11 +43,41 @@ class RunningServer:
 @contextmanager
 def running_server(kind: ServerKind) -> Iterator[RunningServer]:
     """Run a server for the length of the block; ``EnvironmentFault`` when it cannot be found or does not start."""
+    if kind == "image":
+        with _in_a_container() as server:
+            yield server
+        return
     process, port = _start_embedded() if kind == "embedded" else _start_toxiproxy()
     try:
         yield RunningServer(kind, process.pid, port)
     finally:
         _end(process)
+
+
+@contextmanager
+def _in_a_container() -> Iterator[RunningServer]:
+    """Run the Toxiproxy image on the host's network, as the embedded launcher does."""
+    from harness.stacks import docker_labels  # noqa: PLC0415 - the Docker SDK takes its time
+    from harness.stacks.docker_client import connect  # noqa: PLC0415
+    from harness.stacks.docker_images import ensure  # noqa: PLC0415
+
+    port = _free_port()
+    container = toxiproxy_container(host=HOST, port=port)
+    with closing(connect()) as client:
+        made = client.containers.run(
+            ensure(container.build, client),
+            list(container.command),
+            detach=True,
+            network_mode="host",
+            labels={docker_labels.RUN: f"test-{os.getpid()}", **docker_labels.owner()},
+        )
+        try:
+            made.reload()
+            if not _listens(lambda: False, port):
+                raise EnvironmentFault("The Toxiproxy image did not start to listen.", hint="see `docker logs`")
+            yield RunningServer("image", int(made.attrs["State"]["Pid"]), port)
+        finally:
+            made.remove(force=True)
 
 
 def _start_embedded() -> tuple[subprocess.Popen[bytes], int]:
@@ -71,7 +103,7 @@ def _start_toxiproxy() -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(PORT_ATTEMPTS):
         port = _free_port()
         process = _spawn([binary, "-host", HOST, "-port", str(port)])
-        if _listens(process, port):
+        if _listens(partial(_ended, process), port):
             return process, port
         _end(process)
     raise EnvironmentFault(f"{binary} did not start to listen: run it by hand to see why.")
@@ -88,14 +120,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Poll until the port answers, because Toxiproxy tells nobody; False when the process ended or took too long."""
+def _listens(ended: Callable[[], bool], port: int) -> bool:
+    """Poll until the port answers, because Toxiproxy tells nobody; False when the server ended or took too long."""
     deadline = time.monotonic() + START_WITHIN_S
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and not ended():
         with suppress(OSError), socket.create_connection((HOST, port), timeout=1):
             return True
         time.sleep(0.01)
     return False
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -16,10 +16,15 @@ from typing import Any, Self
 import pytest
 
 from harness.stacks.proxy_choice import BINARY_VARIABLE, HOW_TO_GET_TOXIPROXY, find_toxiproxy
+from harness.testing.container_engine import required_engine
 from harness.testing.proxy_servers import RunningServer, running_server
 
 PATIENCE_S = 5.0
-SERVERS = ["embedded", pytest.param("toxiproxy", marks=pytest.mark.toxiproxy)]
+SERVERS = [
+    "embedded",
+    pytest.param("toxiproxy", marks=pytest.mark.toxiproxy),
+    pytest.param("image", marks=pytest.mark.docker),
+]
 
 
 @pytest.fixture(scope="session", params=SERVERS)
@@ -27,6 +32,8 @@ def server_process(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """Run each server once for all tests of a session."""
     if request.param == "toxiproxy":
         require_toxiproxy()
+    elif request.param == "image":
+        required_engine().close()
     with running_server(request.param) as server:
         yield server
 
@@ -78,12 +85,13 @@ class Answer:
 class Http:
     """The HTTP API without any client library; a ``bytes`` body goes out as it is, anything else as JSON."""
 
-    def __init__(self, server: RunningServer) -> None:
+    def __init__(self, server: RunningServer, patience_s: float = PATIENCE_S) -> None:
         self._address = (server.host, server.port)
+        self._patience_s = patience_s
 
     def __call__(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE_S)
+        connection = http.client.HTTPConnection(*self._address, timeout=self._patience_s)
         payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
             connection.request(method, path, body=payload, headers=dict(headers or {}))
@@ -117,7 +125,7 @@ def http_api(toxiproxy_server: RunningServer) -> Http:
 
 
 @pytest.fixture
-def http_for() -> Callable[[RunningServer], Http]:
+def http_for() -> Callable[..., Http]:
     """Give the HTTP API of a server that the test itself started."""
     return Http
 
@@ -147,6 +155,42 @@ def echo() -> Iterator[str]:
     """``host:port`` of a server that sends back what it gets."""
     with _Echo.start() as server:
         yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class _Sender(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, Flood)
+        self.request.settimeout(0.5)
+        try:
+            while True:
+                self.request.sendall(bytes(65536))
+        except TimeoutError:
+            self.server.full.set()
+            self.server.over.wait(PATIENCE_S * 4)
+        except OSError:
+            return  # the proxy gave the connection up
+
+
+class Flood(socketserver.ThreadingTCPServer):
+    """Sends without end to whoever connects; ``full`` is set once nobody takes any more."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Sender)
+        self.full, self.over = threading.Event(), threading.Event()
+        self.address = f"127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def flood() -> Iterator[Flood]:
+    """A server that sends more than a peer that does not read can take."""
+    with Flood() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield server
+        server.over.set()
         server.shutdown()
 
 
