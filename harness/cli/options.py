@@ -17,6 +17,7 @@ class LauncherName(StrEnum):
 
     EMBEDDED = "embedded"
     DOCKER = "docker"
+    COMPOSE = "compose"
     EXTERNAL = "external"
 
 

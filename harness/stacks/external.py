@@ -26,9 +26,8 @@ from harness.stacks.proxy_server import running_proxy_server
 class ExternalLauncher:
     """Starts nothing but proxies; at the end the system is as it was found, but for the people's accounts."""
 
-    name = "external"
-
-    def __init__(self, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, name: str = "external", environment: Mapping[str, str] | None = None) -> None:
+        self.name = name
         self._environment = os.environ if environment is None else environment
 
     @asynccontextmanager

@@ -9,14 +9,15 @@ from typing import cast
 from harness.core.stack import StackSpec
 from harness.stacks.api import Launcher
 
-EMBEDDED, EXTERNAL = "embedded", "external"
+EMBEDDED, COMPOSE, EXTERNAL = "embedded", "compose", "external"
 _CLASSES = {
     EMBEDDED: "harness.stacks.embedded:EmbeddedLauncher",
     "docker": "harness.stacks.docker_launcher:DockerLauncher",
+    COMPOSE: "harness.stacks.compose:ComposeLauncher",
     EXTERNAL: "harness.stacks.external:ExternalLauncher",
 }
 LAUNCHERS = tuple(_CLASSES)
-_IN_CONTAINERS = frozenset({"docker"})
+_IN_CONTAINERS = frozenset({"docker", COMPOSE})
 
 
 def launcher(name: str) -> Launcher:
@@ -34,6 +35,6 @@ def check_launcher(name: str) -> None:
         connect().close()
 
 
-def outlives_runs(name: str, spec: StackSpec) -> bool:  # noqa: ARG001 - a compose project may be started or met
+def outlives_runs(name: str, spec: StackSpec) -> bool:
     """Tell whether a launcher meets a system that has others' data and goes on after the run."""
-    return name == EXTERNAL
+    return name == EXTERNAL or (name == COMPOSE and spec.compose.project is not None)

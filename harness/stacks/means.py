@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from harness.core.stack import StackSpec, base_link
-from harness.stacks.external_plan import has_way
+from harness.stacks.external_plan import CLIENT, has_way
+from harness.stacks.launchers import COMPOSE, EXTERNAL, outlives_runs
 
-_CONTROL = "there is no control port: what it commands could not be taken back after a crash"
-_EXTERNAL = (
+_CONTROL = "there is no control port that the harness knows"
+_WITHOUT_OWN_PROGRAMS = (
     ("clock.server", "its clock is not the harness's to move"),
     ("rate_limit.", _CONTROL),
     ("token.", _CONTROL),
-    ("push.", "its notifications go to a real provider, not to a simulator"),
+    ("push.", "its notifications do not go to a simulator"),
 )
+"""By the beginning of a kind's name: what takes a program that was made for it."""
 
 
 def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: str) -> str:
@@ -19,11 +21,25 @@ def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: 
 
     ``targets`` is what the kind acts on, as in ``harness.faults.api.FaultKind``.
     """
-    if launcher != "external":
+    if launcher not in {COMPOSE, EXTERNAL} or targets == "device":
         return ""
     if targets == "link":
-        return "" if has_way(spec, base_link(target)) else f"link {target} does not go through a proxy"
-    if targets == "device":
-        return ""
-    reasons = (reason for prefix, reason in _EXTERNAL if kind.startswith(prefix))
-    return f"{kind}: {next(reasons, f'{targets} {target} runs by itself, only links to it can be disturbed')}"
+        return "" if _goes(launcher, spec, base_link(target)) else f"link {target} does not go through a proxy"
+    for prefix, reason in _WITHOUT_OWN_PROGRAMS:
+        if kind.startswith(prefix):
+            return f"{kind}: {reason}"
+    if outlives_runs(launcher, spec):
+        return f"{kind}: {targets} {target} runs by itself, only links to it can be disturbed"
+    service = spec.services.get(target)
+    return "" if service is not None and service.compose is not None else f"{kind}: {target} is not in the project"
+
+
+def _goes(launcher: str, spec: StackSpec, name: str) -> bool:
+    link = spec.links.get(name)
+    if link is None or (link.launchers is not None and launcher not in link.launchers):
+        return False
+    if launcher == EXTERNAL:
+        return has_way(spec, name)
+    its = {service for service, found in spec.services.items() if found.compose is not None}
+    sources = {CLIENT} if outlives_runs(launcher, spec) else {CLIENT, *its}
+    return link.service in its and link.source in sources

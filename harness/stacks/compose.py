@@ -1,0 +1,209 @@
+"""The compose launcher: a user's own compose project with the proxy put in front of named services."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.core.clock import Clock, SystemClock
+from harness.core.errors import UsageError
+from harness.core.stack import StackSpec
+from harness.stacks import docker_client, docker_labels, docker_reaper
+from harness.stacks.api import NOTHING, Processes, Stack
+from harness.stacks.compose_cli import Compose, find_compose
+from harness.stacks.compose_file import made_over
+from harness.stacks.compose_plan import LAUNCHER, ComposePlan, plan_of
+from harness.stacks.compose_proxy import begins, make_edges, proxy_instance
+from harness.stacks.compose_running import PROJECT_LABEL, SERVICE_LABEL, addressed
+from harness.stacks.docker_calls import Calls
+from harness.stacks.docker_containers import Containers
+from harness.stacks.docker_engine import Engine, EngineTrouble
+from harness.stacks.docker_images import ensure
+from harness.stacks.docker_instances import Image, Instance
+from harness.stacks.docker_proxy import connected, container_for
+from harness.stacks.docker_stack import DockerStack, Ways
+from harness.stacks.external import ExternalLauncher
+from harness.stacks.ports import Ports
+
+REMOVE_WITHIN_S = 20.0
+
+
+class ComposeStack(DockerStack):
+    """The project's containers and the proxies of one run (``harness.stacks.api.Stack``)."""
+
+    launcher = LAUNCHER
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What one launch was asked for."""
+
+    spec: StackSpec
+    plan: ComposePlan
+    config: Mapping[str, Any]
+    tool: Compose
+    processes: Processes
+    folder: Path
+    proxy: str | None
+    seed: int
+
+
+class ComposeLauncher:
+    """Starts a project under a name of its own for each run, or meets one that runs already."""
+
+    name = LAUNCHER
+
+    def __init__(self, *, clock: Clock | None = None, environment: Mapping[str, str] | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._environment = os.environ if environment is None else environment
+
+    @asynccontextmanager
+    async def launch(
+        self,
+        spec: StackSpec,
+        *,
+        processes: Processes,
+        run: str,
+        folder: Path,
+        people: frozenset[str],
+        mutant: str | None,
+        key: str,
+        clocks: frozenset[str] = frozenset(),
+        keep: bool = False,
+        seed: int = 0,
+        proxy: str | None = None,
+        about: Mapping[str, str] = NOTHING,
+    ) -> AsyncIterator[Stack]:
+        """Start the project behind the proxy, wait until it is healthy, and remove all of it at the end.
+
+        A project that runs already is met as ``external`` meets a system, by its published ports. Raises
+        ``UsageError`` for a project that cannot be played so, ``EnvironmentFault`` when there is no engine or compose
+        tool, or the project does not come up.
+        """
+        if mutant is not None:
+            raise UsageError("a compose project has no mutants", hint="leave --mutant out")
+        with (
+            closing(Calls(await asyncio.to_thread(docker_client.connect, self._environment))) as calls,
+            Ports() as ports,
+        ):
+            if spec.compose.project is not None:
+                met = ExternalLauncher(name=LAUNCHER, environment=self._environment).launch(
+                    await addressed(spec, calls),
+                    processes=processes,
+                    run=run,
+                    folder=folder,
+                    people=people,
+                    mutant=mutant,
+                    key=key,
+                    clocks=clocks,
+                    keep=keep,
+                    seed=seed,
+                    proxy=proxy,
+                )
+                async with met as stack:
+                    yield stack
+                return
+            tool = await find_compose(self._environment)
+            config = await tool.config(_files(spec))
+            plan = plan_of(spec, config, run=run, people=people)
+            order = _Order(spec, plan, config, tool, processes, folder, proxy, seed)
+            labels = _labels(run, folder / "logs", about)
+            containers = Containers(calls, run, labels, plan.topology, draw=secrets.randbelow, clock=self._clock)
+            await processes.clear_docker(calls.address, run)
+            try:
+                async with self._running(order, containers, ports, labels) as started:
+                    yield started
+            finally:
+                with suppress(EngineTrouble):  # the watcher tries again when the run is released
+                    await asyncio.to_thread(
+                        docker_reaper.remove_run, Engine(calls.address), run, within_s=REMOVE_WITHIN_S
+                    )
+
+    @asynccontextmanager
+    async def _running(
+        self, order: _Order, containers: Containers, ports: Ports, labels: Mapping[str, str]
+    ) -> AsyncIterator[ComposeStack]:
+        plan = order.plan
+        server_kind = container_for(order.proxy, order.seed)
+        tag = await asyncio.to_thread(ensure, server_kind.build, containers.calls.client)
+        proxy = proxy_instance(server_kind, Image(tag), plan, ports)
+        published = {name: ports.reserve() for name in sorted(plan.published)}
+        project = made_over(order.config, plan, labels, published)
+        # The filled-in file has the project's passwords, so it is not kept in the run's folder.
+        file = await order.processes.temporary_folder(LAUNCHER) / "compose.yaml"
+        file.write_text(yaml.safe_dump(project, sort_keys=False))
+        await containers.make_networks()
+        await containers.make(proxy)
+        await containers.start(proxy)
+        async with await connected(proxy, order.proxy) as server:
+            links = await make_edges(server, plan, await containers.inspected(proxy))
+            logs = order.folder / "logs"
+            await order.tool.up(file, plan.project, processes=order.processes, log=logs / "compose.log")
+            found = await _containers(containers.calls, plan, published)
+            stack = ComposeStack(
+                order.spec,
+                [proxy, *found],
+                Ways(server.info, links, begins(plan, proxy)),
+                containers=containers,
+                providers={},
+                logs=logs,
+            )
+            await stack.come_up(list(plan.services))
+            await stack.look_round()
+            try:
+                yield stack
+            finally:
+                await stack.stop(list(plan.services))
+
+
+def _files(spec: StackSpec) -> list[Path]:
+    if not spec.compose.files:
+        raise UsageError(f"stack {spec.name} names no compose project", hint="give `compose: {files: [...]}`")
+    return [Path(spec.source).absolute().parent / file for file in spec.compose.files]
+
+
+async def _containers(calls: Calls, plan: ComposePlan, published: Mapping[str, int]) -> list[Instance]:
+    """Find the project's containers: those of the stack's services by their names there, the others for the books."""
+    named = {service.service: name for name, service in plan.services.items()}
+    ports = {service.service: service.port for service in plan.services.values()}
+
+    def look(api: Any) -> list[Mapping[str, Any]]:
+        found = api.containers(all=True, filters={"label": f"{PROJECT_LABEL}={plan.project}"})
+        return [api.inspect_container(each["Id"]) for each in found]
+
+    instances: list[Instance] = []
+    for inspected in await calls("look at the project's containers", look):
+        its = inspected["Config"]["Labels"][SERVICE_LABEL]
+        name = named.get(its, f"compose.{its}")
+        before = sum(each.service == name for each in instances)
+        port = ports.get(its, 0)
+        instances.append(
+            Instance(
+                role=name if before == 0 else f"{name}.{before + 1}",
+                service=name,
+                image=replace(Image.of(inspected["Config"]["Image"], inspected), faketime=None),
+                command=(),
+                env={},
+                published={port: published[its]} if its in published else {},
+                port=port,
+                id=inspected["Id"],
+            )
+        )
+    return instances
+
+
+def _labels(run: str, logs: Path, about: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **{f"{docker_labels.PREFIX}{key}": value for key, value in about.items()},
+        docker_labels.RUN: run,
+        docker_labels.LOGS: str(logs),
+        **docker_labels.owner(),
+    }
