@@ -25,7 +25,7 @@ from harness.stacks.docker_instances import OFFSET, Image, Instance, Maker
 from harness.stacks.docker_plan import LAUNCHER, Plan, plan_of
 from harness.stacks.docker_proxy import addresses, connected, container_for, make_links, proxy_instance
 from harness.stacks.docker_stack import DockerStack, Ways
-from harness.stacks.docker_topology import CLIENT, PROXY, topology, waves
+from harness.stacks.docker_topology import PROXY, topology, waves
 from harness.stacks.faketime import MovableClock
 from harness.stacks.ports import LOOPBACK, Ports
 
@@ -122,11 +122,10 @@ class DockerLauncher:
         await asyncio.gather(*(containers.start(each) for each in early))
         async with await connected(proxy, order.proxy) as server:
             links = await make_links(server, order.plan, order.run)
-            begins = {link: at for link, at in addresses(order.plan, proxy).items() if link.startswith(CLIENT)}
             stack = DockerStack(
                 order.plan.spec,
                 instances,
-                Ways(server.info, links, begins),
+                Ways(server.info, links, addresses(order.plan, proxy)),
                 containers=containers,
                 providers=order.plan.kinds,
                 logs=order.folder / "logs",

@@ -39,11 +39,11 @@ COMMAND_WITHIN_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """The proxies of a stack by link; ``published`` is where people come in, ``host:port`` on this machine."""
+    """The proxies of a stack by link; ``begins`` is the ``host:port`` at which the link's source comes in."""
 
     info: ProxyInfo
     links: Mapping[str, LinkProxyHandle]
-    published: Mapping[str, str]
+    begins: Mapping[str, str]
 
 
 class DockerStack:
@@ -83,8 +83,8 @@ class DockerStack:
         return list(self._ways.links)
 
     def url(self, link: str) -> str:
-        """Base address of a link's service through its proxy; KeyError for a link that only containers can go."""
-        return f"http://{self._ways.published[link]}"
+        """Base address of a link's service through its proxy, as the link's source knows it: people, or a service."""
+        return f"http://{self._ways.begins[link]}"
 
     def direct_url(self, service: str) -> str:
         """Base address of a service (of its first replica) past every proxy, for control and the oracle only."""
@@ -265,7 +265,7 @@ class DockerStack:
         health = self._health(instance)
         if seen is not None or health is None or not health.through:
             return seen
-        host, _, port = self._ways.published[health.through].rpartition(":")
+        host, _, port = self._ways.begins[health.through].rpartition(":")
         seen = await wait_until_ok(host, int(port), health.path, within_s)
         return None if seen is None else f"{seen} through {health.through}"
 
