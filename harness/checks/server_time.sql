@@ -1,5 +1,5 @@
 -- title: The service's time never steps back in a conversation
--- promise: order = sender, conversation
+-- promise: server_time = monotonic
 -- needs: server_accepted
 -- subject: service
 -- severity: minor

@@ -22,6 +22,8 @@ class Promises:
     deliver_within_s: float | None = None
     receipts: tuple[Literal["delivered", "read"], ...] | None = None
     push_content: Literal["none", "sender", "body"] | None = None
+    server_time: Literal["none", "monotonic"] | None = None
+    """Whether the service's own times grow with the order of a conversation."""
 
 
 PromiseValue = str | float | list[str]

@@ -236,6 +236,7 @@ def _promises(model: PromisesModel) -> Promises:
         deliver_within_s=model.deliver_within,
         receipts=None if model.receipts is None else tuple(model.receipts),
         push_content=model.push_content,
+        server_time=model.server_time,
     )
 
 

@@ -64,6 +64,9 @@ class PromisesModel(Section):
     deliver_within: Duration | None = Field(default=None, description="to a connected device on a healthy network")
     receipts: list[Literal["delivered", "read"]] | None = None
     push_content: Literal["none", "sender", "body"] | None = None
+    server_time: Literal["none", "monotonic"] | None = Field(
+        default=None, description="whether the service's times grow with the order of a conversation"
+    )
 
 
 class HealthModel(Section):

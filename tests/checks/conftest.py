@@ -21,6 +21,7 @@ PROMISES = Promises(
     durability="process_crash",
     order="conversation",
     idempotency_window_s=math.inf,
+    server_time="monotonic",
     retention_s=math.inf,
     deliver_within_s=3.0,
     receipts=("delivered", "read"),

@@ -23,6 +23,7 @@ PROMISED = st.builds(
     idempotency_window_s=st.sampled_from([0.2, math.inf]),
     retention_s=st.sampled_from([30.0, math.inf]),
     push_content=st.just("none"),
+    server_time=st.sampled_from([None, "monotonic"]),
 )
 CLIENTS = st.sampled_from(["outbox", "naive", "none"])
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
