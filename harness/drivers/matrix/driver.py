@@ -54,7 +54,7 @@ class MatrixDriver:
     """Speaks the client-server API over plain HTTP: a long poll for what is live, a request for everything else."""
 
     kind = "matrix"
-    capabilities: frozenset[str] = frozenset({"groups", "http_send", "push", "refresh_token"})
+    capabilities: frozenset[str] = frozenset({"blocks", "groups", "http_send", "push", "refresh_token"})
     rejected_without_effect = REJECTED_WITHOUT_EFFECT
 
     def __init__(self, people: People, habits: Habits) -> None:
@@ -131,7 +131,8 @@ class MatrixDriver:
             async for news in server.news(shown.token, answer, since=None):
                 if isinstance(news, Refused | Unknown):
                     raise _broken_off(account, news)
-                for stored in _stored(news, self._people.user_id(account.user)):
+                reader = None if account.person in self._people.ignorers else self._people.user_id(account.user)
+                for stored in _stored(news, reader):
                     yield stored
         finally:
             await http.close()
@@ -154,9 +155,9 @@ class MatrixDriver:
         return answer if isinstance(answer, Refused | Unknown) else answer.credential()
 
 
-def _stored(news: News, reader: str) -> list[Stored]:
-    """The messages of a room, each with its place where the reader saw all that came before it."""
-    places = _sees_all(news.events, reader)
+def _stored(news: News, reader: str | None) -> list[Stored]:
+    """The messages of a room, each with its place where the reader (None: surely not) saw all that came before it."""
+    places = reader is not None and _sees_all(news.events, reader)
     return [
         event.stored(news.room, place if places else None)
         for place, event in enumerate(news.events, start=1)
@@ -165,16 +166,17 @@ def _stored(news: News, reader: str) -> list[Stored]:
 
 
 def _sees_all(events: Sequence[RoomEvent], reader: str) -> bool:
-    """Tell whether a reading has no holes: it starts with the room's making, and nobody came in again or too late.
+    """Tell whether a reading has no holes: the reader was never away, and nothing is kept from who came later.
 
-    Who joined a room after something was written sees its state of before, but not what was written.
+    Where members see only what was written while they were in, whoever came later sees the room's making and then a
+    hole: only the one who made the room has seen all of it.
     """
     if not events or events[0].type != "m.room.create":
         return False
-    own = [number for number, event in enumerate(events) if event.type == "m.room.member" and event.state_key == reader]
-    joins = [number for number in own if events[number].content.get("membership") == "join"]
-    before = events[: joins[0]] if joins else ()
-    return len(joins) == 1 and not any(event.is_message for event in before)
+    own = [event for event in events if event.type == "m.room.member" and event.state_key == reader]
+    joins = sum(event.content.get("membership") == "join" for event in own)
+    hidden = any(event.content.get("history_visibility") == "joined" for event in events)
+    return joins == 1 and (not hidden or events[0].sender == reader)
 
 
 def _broken_off(account: Account, why: Refused | Unknown) -> IncompleteRead:

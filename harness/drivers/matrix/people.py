@@ -30,8 +30,11 @@ class People:
         self._at = ""
         self._tokens: dict[str, str] = {}
         self._direct: dict[frozenset[str], str] = {}
+        self._in_making: dict[tuple[str, ...], asyncio.Task[Group | Refused | Unknown]] = {}
         self.room_of: dict[str, str] = {}
         """Rooms by message id: a receipt names both, and may be owed by a later session than the one that read it."""
+        self.ignorers: set[str] = set()
+        """Who has ever ignored somebody, and so does not see all that is in their rooms."""
 
     def user_id(self, name: str) -> str:
         """Return ``@alice:server``."""
@@ -63,14 +66,18 @@ class People:
         finally:
             await http.close()
 
-    async def bring_in(self, room: str, members: Sequence[str]) -> Refused | Unknown | None:
-        """Let people join a room by their own hand, as those do who tap on an invitation."""
-        http = Http()
-        try:
-            outcomes = await _some_at_once([self._join(http, room, member) for member in members])
-        finally:
-            await http.close()
-        return next((outcome for outcome in outcomes if isinstance(outcome, Refused | Unknown)), None)
+    async def group(self, creator: str, members: Sequence[str]) -> Group | Refused | Unknown:
+        """Make a room that everybody may join who knows it, and let the others join it.
+
+        Whoever gives up waiting and asks again is told of the same room: many joins take their time.
+        """
+        key = (creator, *members)
+        making = self._in_making.get(key)
+        if making is None:
+            making = self._in_making[key] = asyncio.create_task(self._group(creator, members))
+        outcome = await asyncio.shield(making)
+        self._in_making.pop(key, None)
+        return outcome
 
     async def _register(self, http: Http, person: Person) -> Account:
         account = Account(person.name, person.name, secrets.token_urlsafe(12))
@@ -102,6 +109,21 @@ class People:
             raise EnvironmentFault(f"the service made no room for {one} and {other}: {why}", hint="its log says more")
         self._direct[frozenset((one, other))] = room.room_id
 
+    async def _group(self, creator: str, members: Sequence[str]) -> Group | Refused | Unknown:
+        visible = {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "joined"}}
+        wanted = {"preset": "public_chat", "visibility": "private", "initial_state": [visible]}
+        http = Http()
+        try:
+            room = read(await self._post(http, f"{CLIENT}/createRoom", wanted, creator), RoomAnswer)
+            if isinstance(room, Refused | Unknown):
+                return room
+            others = [member for member in members if member != creator]
+            outcomes = await _some_at_once([self._join(http, room.room_id, member) for member in others])
+        finally:
+            await http.close()
+        failed = next((outcome for outcome in outcomes if isinstance(outcome, Refused | Unknown)), None)
+        return failed or Group(room.room_id)
+
     async def _join(self, http: Http, room: str, who: str) -> Json | Refused | Unknown:
         return await self._post(http, f"{CLIENT}/join/{quote(room, safe='')}", {}, who)
 
@@ -112,14 +134,6 @@ class People:
         return await http.request(
             "POST", f"{self._at}{path}", json=body, token=token, answer_limit_s=SETTING_UP_LIMIT_S
         )
-
-
-async def create_group(http: Http, base: str, token: str) -> Group | Refused | Unknown:
-    """Make a room that everybody may join who knows it, and whose members see what was written while they were in."""
-    visible = {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "joined"}}
-    wanted = {"preset": "public_chat", "visibility": "private", "initial_state": [visible]}
-    room = read(await http.request("POST", f"{base}{CLIENT}/createRoom", json=wanted, token=token), RoomAnswer)
-    return room if isinstance(room, Refused | Unknown) else Group(room.room_id)
 
 
 async def _some_at_once(calls: Sequence[Any]) -> list[Any]:

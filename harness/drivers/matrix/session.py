@@ -35,14 +35,14 @@ from harness.drivers.matrix.answers import (
     read,
 )
 from harness.drivers.matrix.http import CLIENT, Http, Json
-from harness.drivers.matrix.people import People, create_group
+from harness.drivers.matrix.people import People
 from harness.drivers.matrix.timelines import Homeserver, News, Reading
 
 REFRESH = "/_matrix/client/v3/refresh"
 """The only path that has no older form: releases before 1.42 issue no refresh tokens."""
 PATIENCE_S = 1.5
 """How much longer than agreed a poll is waited for: a black hole is noticed by nothing else."""
-UNAUTHORISED = 401
+UNAUTHORISED, NOT_FOUND = 401, 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +158,8 @@ class MatrixSession:
         return done(await self._ask("POST", "pushers/set", pusher))
 
     async def create_group(self, members: Sequence[str]) -> Group | Refused | Unknown:
-        """Make a room, and let everybody else join it."""
-        group = await create_group(self._http, self._at.chat, self.credential)
-        if isinstance(group, Refused | Unknown):
-            return group
-        others = [member for member in members if member != self._device.person]
-        return await self._people.bring_in(group.conversation_id, others) or group
+        """Make a room in which everybody is; past every proxy, because only the others themselves can join it."""
+        return await self._people.group(self._device.person, members)
 
     async def join(self, conversation_id: str) -> Refused | Unknown | None:
         """Become a member of a group."""
@@ -173,12 +169,32 @@ class MatrixSession:
         """Leave a group."""
         return done(await self._ask("POST", f"rooms/{quote(conversation_id, safe='')}/leave", {}))
 
+    async def block(self, user: str) -> Refused | Unknown | None:
+        """Ignore somebody: the server leaves out what they write, also what they wrote before."""
+        return await self._ignore(user, ignored=True)
+
+    async def unblock(self, user: str) -> Refused | Unknown | None:
+        """Ignore somebody no longer."""
+        return await self._ignore(user, ignored=False)
+
     async def close(self, *, abrupt: bool = False) -> None:  # noqa: ARG002 - a poll is given up without a word either way
         """Stop to listen and let the connections go; the device stays logged in."""
         self._poll.cancel()
         await asyncio.wait([self._poll])
         await self._http.close()
         self._pushed.put_nowait(Closed(None, "closed", clean=True))
+
+    async def _ignore(self, user: str, *, ignored: bool) -> Refused | Unknown | None:
+        """Change the list of the ignored, which is read and written as a whole."""
+        path = f"user/{quote(self._people.user_id(self._device.person), safe='')}/account_data/m.ignored_user_list"
+        found = await self._ask("GET", path)
+        if isinstance(found, Refused | Unknown) and found.http_status != NOT_FOUND:
+            return found
+        listed = {} if isinstance(found, Refused | Unknown) else dict(found.get("ignored_users", {}))
+        listed.pop(self._people.user_id(user), None)
+        listed |= {self._people.user_id(user): {}} if ignored else {}
+        self._people.ignorers.add(self._device.person)
+        return done(await self._ask("PUT", path, {"ignored_users": listed}))
 
     async def _listen(self, since: str) -> None:
         reading = Reading(self._habits.timeline, receipts=True)
@@ -213,5 +229,5 @@ class MatrixSession:
             self._pushed.put_nowait(TokenRejected(failed.error_code))
         self._pushed.put_nowait(Closed(failed.http_status, failed.error_code, clean=False))
 
-    async def _ask(self, method: str, path: str, body: dict[str, Any]) -> Json | Refused | Unknown:
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Json | Refused | Unknown:
         return await self._http.request(method, f"{self._at.chat}{CLIENT}/{path}", json=body, token=self.credential)
