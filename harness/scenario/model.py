@@ -119,7 +119,7 @@ class FaultModel(Section):
 
     kind: str
     link: str | None = Field(default=None, description='a link of the stack, in quotes: "client:alice->chat"')
-    service: str | None = Field(default=None, description="a service of the stack")
+    service: str | None = Field(default=None, description="a service of the stack, or one replica, as in chat.1")
     person: str | None = Field(default=None, description="one of the people")
     device: str | None = Field(default=None, description="PERSON/DEVICE")
     provider: str | None = Field(default=None, description="a provider of the stack, by its name there")

@@ -96,7 +96,16 @@ def _named(scene: Scene, target: Target, name: str, path: Path) -> Mistake | Non
 
 
 def _candidates(target: Target, stack: StackSpec) -> Mapping[str, object]:
-    return stack.services if target == "service" else stack.providers
+    if target == "provider":
+        return stack.providers
+    return {**stack.services, **dict(_replicas(stack))}
+
+
+def _replicas(stack: StackSpec) -> Iterator[tuple[str, object]]:
+    """Each of several containers of a service: ``chat.1``."""
+    for name, service in stack.services.items():
+        if service.docker is not None and service.docker.replicas > 1:
+            yield from ((f"{name}.{number}", service) for number in range(1, service.docker.replicas + 1))
 
 
 def _reached_by_clients(stack: StackSpec) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.core.stack import StackSpec, base_link
 from harness.stacks.external_plan import CLIENT, has_way
+from harness.stacks.forms import without_form
 from harness.stacks.launchers import COMPOSE, EXTERNAL, outlives_runs
 
 _CONTROL = "there is no control port that the harness knows"
@@ -21,8 +22,10 @@ def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: 
 
     ``targets`` is what the kind acts on, as in ``harness.faults.api.FaultKind``.
     """
-    if launcher not in {COMPOSE, EXTERNAL} or targets == "device":
+    if targets == "device":
         return ""
+    if launcher not in {COMPOSE, EXTERNAL}:
+        return without_form(launcher, spec, targets=targets, target=target)
     if targets == "link":
         return "" if _goes(launcher, spec, base_link(target)) else f"link {target} does not go through a proxy"
     for prefix, reason in _WITHOUT_OWN_PROGRAMS:
