@@ -110,7 +110,7 @@ class Flow:
     def on_end(self) -> None:
         """The end has passed all stages: hand it on once the target has taken all bytes."""
         self._last = True
-        if not self.target.queue:
+        if not self.target.queued:
             self._hand_on_end()
 
     def drained(self) -> None:

@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from harness.proxy.tube import Tubes
+
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 BROKEN = select.EPOLLERR | select.EPOLLHUP
@@ -64,6 +66,7 @@ class Loop:
         self._doomed: list[socket.socket] = []
         self._posted: deque[Callable[[], None]] = deque()
         self._stopping = False
+        self.tubes = Tubes()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, READ)
         self._handlers[self._wake] = self._on_wake
@@ -123,6 +126,7 @@ class Loop:
     def close(self) -> None:
         """Close what the loop itself holds."""
         self._bury()
+        self.tubes.close()
         os.close(self._wake)
         self._epoll.close()
 

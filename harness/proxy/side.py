@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 from collections import deque
@@ -10,13 +11,17 @@ from itertools import islice
 from typing import Protocol
 
 from harness.proxy.loop import BROKEN, READ, WRITE, Loop
+from harness.proxy.tube import Tube
 
 HIGH_WATER = 256 * 1024
-"""Bytes that may wait for one socket before the sender is no longer read."""
+"""Bytes that may wait for one socket before the sender is no longer read; bulk in a pipe may be four times as much."""
 
 _GATHER = 256  # queued pieces sent by one call
-_BUFFER = bytearray(256 * 1024)  # shared: what is read leaves it before the next read
+_BUFFER_SIZE = 256 * 1024
+_BUFFER = bytearray(_BUFFER_SIZE)  # shared: what is read leaves it before the next read
 _VIEW = memoryview(_BUFFER)
+_STILL_BULK = 64 * 1024  # what comes in smaller pieces is copied again
+_CANNOT_MOVE = frozenset({errno.EINVAL, errno.ENOSYS})
 _LINGER_RESET = struct.pack("ii", 1, 0)
 
 
@@ -53,8 +58,8 @@ class Side:
     """A socket with its queue of unsent bytes; bytes of a direction without active toxics go straight across."""
 
     __slots__ = (
-        "_fd", "_loop", "_mask", "_read", "_send_across", "_watched", "fed_by", "feeds", "peer", "queue", "queued",
-        "sock",
+        "_bulk", "_fd", "_loop", "_mask", "_read", "_send_across", "_tube", "_watched", "fed_by", "feeds", "peer",
+        "queue", "queued", "sock",
     )  # fmt: skip
 
     feeds: Direction
@@ -69,6 +74,8 @@ class Side:
         self._fd = sock.fileno()
         self._mask = 0
         self._watched = False
+        self._bulk = False
+        self._tube: Tube | None = None  # bytes that wait, older than those of the queue
         self._read = sock.recv_into
 
     def join(self, peer: Side, feeds: Direction, fed_by: Direction) -> None:
@@ -80,7 +87,7 @@ class Side:
 
     def on_event(self, mask: int) -> None:
         """Write if there is room, read if something may be there."""
-        if mask & WRITE and self.queue:
+        if mask & WRITE and self.queued:
             self._flush()
         if self._mask & READ:
             if mask != WRITE:
@@ -109,7 +116,7 @@ class Side:
     def write(self, data: bytes | memoryview) -> int:
         """Send bytes or queue them; return how many the kernel took now, 0 when the socket is dead."""
         sent = 0
-        if not self.queue:
+        if not self.queued:
             try:
                 sent = self.sock.send(data)
             except BlockingIOError:
@@ -129,8 +136,7 @@ class Side:
 
     def lost(self) -> None:
         """The socket is dead for writing; what its owner sent before may still be there to read."""
-        self.queue.clear()
-        self.queued = 0
+        self._forget_waiting()
         self.feeds.source_reset = True
         if self._watched:
             self._set(self._mask & READ)
@@ -148,7 +154,7 @@ class Side:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
         self._mask = 0
         self._watched = False
-        self.queue.clear()
+        self._forget_waiting()
         self._loop.discard(self.sock)
 
     def drain(self) -> None:
@@ -158,6 +164,8 @@ class Side:
 
     def _receive(self) -> None:
         feeds = self.feeds
+        if self._bulk and feeds.direct and not self.peer.queued and self._moved():
+            return
         try:
             count = self._read(_BUFFER)
         except BlockingIOError:
@@ -170,7 +178,9 @@ class Side:
             feeds.source_ended()
             return
         feeds.received += count
-        if not feeds.direct or self.peer.queue:
+        if count == _BUFFER_SIZE:
+            self._bulk = True
+        if not feeds.direct or self.peer.queued:
             feeds.push(bytes(_VIEW[:count]))
             return
         try:
@@ -185,9 +195,58 @@ class Side:
             self.peer.enqueue(memoryview(bytes(_VIEW[sent:count])))
             self.pause()
 
+    def _moved(self) -> bool:
+        """Move bulk across without a copy; False when it has to be copied after all."""
+        tube = self._loop.tubes.take()
+        if tube is None:
+            return False
+        try:
+            count = tube.fill(self._fd)
+        except OSError as problem:
+            self._loop.tubes.give_back(tube)
+            if problem.errno in _CANNOT_MOVE:
+                self._loop.tubes.give_up()
+            return False  # reading will meet it again and tell
+        self._bulk = count >= _STILL_BULK
+        if not count:
+            self._loop.tubes.give_back(tube)
+            self.feeds.source_ended()
+            return True
+        self.feeds.received += count
+        self.peer.take_over(tube)
+        if self.peer.queued:
+            self.pause()
+        return True
+
+    def take_over(self, tube: Tube) -> None:
+        """Send what a pipe holds; what the kernel does not take now waits in it."""
+        self._tube = tube
+        self.queued = tube.held
+        self._flush()
+        if self.queued:
+            self._set(self._mask | WRITE)
+
+    def _forget_waiting(self) -> None:
+        self.queue.clear()
+        self.queued = 0
+        if self._tube is not None:
+            self._loop.tubes.give_back(self._tube)
+            self._tube = None
+
+    def _send_waiting(self) -> int:
+        if self._tube is None:
+            sent = self.sock.sendmsg(list(islice(self.queue, _GATHER)))
+            self._drop_sent(sent)
+            return sent
+        sent = self._tube.drain(self._fd)
+        if not self._tube.held:
+            self._loop.tubes.give_back(self._tube)
+            self._tube = None
+        return sent
+
     def _flush(self) -> None:
         try:
-            sent = self.sock.sendmsg(list(islice(self.queue, _GATHER)))
+            sent = self._send_waiting()
         except BlockingIOError:
             return
         except OSError:
@@ -195,8 +254,7 @@ class Side:
             return
         self.queued -= sent
         self.fed_by.sent += sent
-        self._drop_sent(sent)
-        if not self.queue:
+        if not self.queued:
             self._set(self._mask & READ)
             self.fed_by.drained()
 
