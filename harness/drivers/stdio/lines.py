@@ -129,7 +129,7 @@ def encode(do: str, **fields: Any) -> bytes:
 def _kind(line: bytes) -> str:
     try:
         said = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return "a line"
     word = said.get("say") if isinstance(said, dict) else None
     return f"a line {word[:_SHOWN]!r}" if isinstance(word, str) else "a line without 'say'"
