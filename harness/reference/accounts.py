@@ -32,7 +32,7 @@ class Accounts:
         def insert(connection: Connection) -> None:
             if connection.row("SELECT 1 FROM users WHERE name = ?", (wanted.user,)):
                 raise Refused("user_exists", "this name is taken")
-            connection.run("INSERT INTO users VALUES (?, ?, ?)", (wanted.user, salt, password))
+            connection.later("INSERT INTO users VALUES (?, ?, ?)", (wanted.user, salt, password))
 
         await self._database.write(insert)
 

@@ -142,22 +142,22 @@ class Writer(Lane):
         return [outcome]
 
     def _commit(self, connection: Connection, work: Callable[[], list[Any]]) -> list[Any]:
-        connection.run(self.engine.begin)
+        connection.later(self.engine.begin)
         try:
             outcomes = work()
             connection.run("COMMIT")
         except Exception:
             if connection.usable:
-                connection.run("ROLLBACK")
+                connection.rollback()
             raise
         return outcomes
 
     def apart(self, connection: Connection, job: Job[Any]) -> Any:
         """Run one of several jobs of the open transaction; one that raises leaves nothing and spoils no other."""
-        connection.run("SAVEPOINT job")
+        connection.later("SAVEPOINT job")
         outcome = attempt(job, connection)
         if isinstance(outcome, Failed) and not outcome.keep:
-            connection.run("ROLLBACK TO job")
+            connection.later("ROLLBACK TO job")
         connection.run("RELEASE job")
         return outcome
 

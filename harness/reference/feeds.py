@@ -28,7 +28,6 @@ CREATE INDEX IF NOT EXISTS feed_by_message ON feed (message_id, person);
 _NEXT = """
 INSERT INTO feeds VALUES (?, 1) ON CONFLICT (person) DO UPDATE SET length = feeds.length + 1 RETURNING person, length
 """
-_ADD = "INSERT INTO feed VALUES (?, ?, ?, ?, ?, ?) RETURNING position"
 _AFTER = """
 SELECT position, reader, device, state, message_id, client_message_id, conversation_id, seq, sender, body,
     server_time_ms, client_time_ms, origin
@@ -52,9 +51,11 @@ class Item:
 def put(connection: Connection, people: Collection[str], message_id: str, receipt: Receipt | None = None) -> Positions:
     """Add a message, or a receipt for it, to people's feeds, and return where."""
     # In one order everywhere, so that transactions which wait for each other's people do not do so in a circle.
-    positions: dict[str, int] = dict(connection.rows_of_each(_NEXT, [(person,) for person in sorted(people)]))
+    order = sorted(people)
+    positions: dict[str, int] = dict(connection.rows_of_each(_NEXT, [(person,) for person in order]))
     what = (receipt.by, receipt.device, receipt.state) if receipt else (None, None, None)
-    connection.rows_of_each(_ADD, [(person, position, message_id, *what) for person, position in positions.items()])
+    sql = f"INSERT INTO feed SELECT person, length, ?, ?, ?, ? FROM feeds WHERE person IN ({places(order)})"  # noqa: S608 - placeholders
+    connection.later(sql, (message_id, *what, *order))
     return positions
 
 

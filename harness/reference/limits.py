@@ -159,7 +159,7 @@ class InDatabase:
 
     def change(self, connection: Connection, limits: Limits) -> None:
         """Put other limits in force, for all instances."""
-        connection.run(_START, (limits.per_user, limits.overall))
+        connection.later(_START, (limits.per_user, limits.overall))
         connection.run(_CHANGE, (limits.per_user, limits.overall))
 
     def bucket(self, connection: Connection, place: Place, now_s: float) -> Bucket:
@@ -169,7 +169,7 @@ class InDatabase:
 
     def keep(self, connection: Connection, place: Place, bucket: Bucket) -> None:
         """Keep what has become of a bucket."""
-        connection.run(_KEEP, (bucket.level, bucket.seen_s, *place))
+        connection.later(_KEEP, (bucket.level, bucket.seen_s, *place))
 
     def sharers(self, connection: Connection, user: str, now_s: float) -> int:
         """Count a person and the others with a share that is not idle."""

@@ -33,9 +33,9 @@ class Membership:
         def insert(connection: Connection) -> None:
             for member in members:
                 _require_user(connection, member)
-            connection.run("INSERT INTO groups VALUES (?)", (group,))
+            connection.later("INSERT INTO groups VALUES (?)", (group,))
             for member in members:
-                connection.run("INSERT INTO members VALUES (?, ?)", (group, member))
+                connection.later("INSERT INTO members VALUES (?, ?)", (group, member))
 
         await self._database.write(insert)
         return group
@@ -52,7 +52,7 @@ class Membership:
         def change(connection: Connection) -> None:
             if connection.row("SELECT 1 FROM groups WHERE id = ?", (group,)) is None:
                 raise Refused("unknown_group", "there is no such group")
-            connection.run(sql, (group, user))
+            connection.later(sql, (group, user))
 
         await self._database.write(change)
 
@@ -67,7 +67,7 @@ class Membership:
     async def _mark(self, blocked: str, sql: str, user: str) -> None:
         def mark(connection: Connection) -> None:
             _require_user(connection, blocked)
-            connection.run(sql, (blocked, user))
+            connection.later(sql, (blocked, user))
 
         await self._database.write(mark)
 

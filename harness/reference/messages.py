@@ -168,7 +168,7 @@ class Messages:
 
 def _insert(connection: Connection, message: Message, origin: str) -> None:
     values = {name: getattr(message, name) for name in _NAMES} | {"body": message.body.encode()}
-    connection.run(_INSERT, (*values.values(), origin))
+    connection.later(_INSERT, (*values.values(), origin))
 
 
 def _page(connection: Connection, user: str, wanted: Sync) -> Page:

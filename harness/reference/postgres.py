@@ -60,6 +60,7 @@ class PostgresConnection:
 
     def __init__(self, url: str) -> None:
         self.usable = True
+        self._waiting: list[tuple[str, Values]] = []
         with self._told():
             self._inner = BoundedConnection.connect(
                 url, autocommit=True, connect_timeout=CONNECT_S, options=_OPTIONS, application_name="chat"
@@ -68,7 +69,7 @@ class PostgresConnection:
     def rows(self, sql: str, values: Values = ()) -> list[Row]:
         """Run a statement and return its rows."""
         with self._told():
-            return self._inner.execute(_spelled(sql), values).fetchall()
+            return self._run(sql, values).fetchall()
 
     def row(self, sql: str, values: Values = ()) -> Row | None:
         """Run a statement and return its first row."""
@@ -77,13 +78,36 @@ class PostgresConnection:
     def run(self, sql: str, values: Values = ()) -> int:
         """Run a statement and return how many rows it changed."""
         with self._told():
-            return self._inner.execute(_spelled(sql), values).rowcount
+            return self._run(sql, values).rowcount
+
+    def later(self, sql: str, values: Values = ()) -> None:
+        """Send a statement together with the next one: a way to the server and back is saved."""
+        self._waiting.append((sql, values))
 
     def rows_of_each(self, sql: str, values: Iterable[Sequence[Value]]) -> list[Row]:
         """Run a statement that returns one row for each set of values, all under way at once."""
         with self._told(), self._inner.cursor() as cursor:
-            cursor.executemany(_spelled(sql), values, returning=True)
+            with self._inner.pipeline():
+                self._send_waiting()
+                cursor.executemany(_spelled(sql), values, returning=True)
             return [row for result in cursor.results() for row in result.fetchall()]
+
+    def _run(self, sql: str, values: Values) -> psycopg.Cursor[Row]:
+        if not self._waiting:
+            return self._inner.execute(_spelled(sql), values)
+        with self._inner.pipeline():
+            self._send_waiting()
+            return self._inner.execute(_spelled(sql), values)
+
+    def _send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for sql, values in waiting:
+            self._inner.execute(_spelled(sql), values)
+
+    def rollback(self) -> None:
+        """Undo the open transaction, with what has not been sent of it."""
+        self._waiting.clear()
+        self.run("ROLLBACK")
 
     def migrate(self, schema: str) -> None:
         """Make the tables that are missing; instances that start at the same time do so one after the other."""

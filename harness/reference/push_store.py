@@ -109,8 +109,8 @@ class PushStore:
             if connection.row("SELECT 1 FROM dropped_push_tokens WHERE digest = ?", (_digest(token),)):
                 return False
             replaced = "DELETE FROM push_tokens WHERE person = ? AND device = ? AND token <> ?"
-            connection.run(replaced, (user, device, token))
-            connection.run(_REGISTER, (token, user, device))
+            connection.later(replaced, (user, device, token))
+            connection.later(_REGISTER, (token, user, device))
             return True
 
         return await self.database.write(insert)
@@ -133,10 +133,10 @@ class PushStore:
         return await self.database.write(lambda connection: self._adopt(connection, carried))
 
     def _adopt(self, connection: Connection, carried: Collection[int]) -> list[Job]:
-        connection.run(_ALIVE.format(now=connection.now_ms), (self._instance,))
+        connection.later(_ALIVE.format(now=connection.now_ms), (self._instance,))
         if self._forget_dead(connection):
             sql = "UPDATE push_tokens SET turn_of = NULL WHERE turn_of NOT IN (SELECT id FROM instances)"
-            connection.run(sql)
+            connection.later(sql)
         sql = _ADOPT.format(now=connection.now_ms, lock=connection.skip_locked)
         rows = connection.rows(sql, {"me": self._instance, "late": FORGOTTEN_MS, "limit": ADOPTED_AT_ONCE})
         return [
@@ -169,7 +169,7 @@ class PushStore:
             return Turn.OURS
         if connection.row("SELECT 1 FROM push_tokens WHERE token = ?", (job.token,)):
             return Turn.LATER
-        connection.run(_FORGET, (job.id,))
+        connection.later(_FORGET, (job.id,))
         return Turn.NEVER
 
     async def postpone(self, job: Job) -> None:
@@ -179,7 +179,7 @@ class PushStore:
             sql = f"""
             UPDATE push_jobs SET failures = ?, wait_ms = ?, due_ms = {connection.now_ms} + ? WHERE id = ?
             """  # noqa: S608 - a constant
-            connection.run(sql, (job.failures, job.wait_ms, job.wait_ms, job.id))
+            connection.later(sql, (job.failures, job.wait_ms, job.wait_ms, job.id))
             self._end_turn(connection, job)
 
         await self.database.write(postpone)
@@ -188,14 +188,14 @@ class PushStore:
         """Forget a job that is done or given up; its token's turn is over."""
 
         def finish(connection: Connection) -> None:
-            connection.run(_FORGET, (job.id,))
+            connection.later(_FORGET, (job.id,))
             self._end_turn(connection, job)
 
         await self.database.write(finish)
 
     def _end_turn(self, connection: Connection, job: Job) -> None:
         sql = "UPDATE push_tokens SET turn_of = NULL WHERE token = ? AND turn_of = ?"
-        connection.run(sql, (job.token, self._instance))
+        connection.later(sql, (job.token, self._instance))
 
     async def needless(self, message_id: str, keys: Collection[Key]) -> None:
         """Forget the pushes of a message for devices that got it live."""
@@ -203,7 +203,7 @@ class PushStore:
         def forget(connection: Connection) -> None:
             for user, device in sorted(keys):
                 sql = "DELETE FROM push_jobs WHERE message_id = ? AND person = ? AND device = ?"
-                connection.run(sql, (message_id, user, device))
+                connection.later(sql, (message_id, user, device))
 
         await self.database.write(forget)
 
@@ -211,9 +211,9 @@ class PushStore:
         """Forget a token for good, with everything that waits for it: its provider says that it is gone."""
 
         def forget(connection: Connection) -> None:
-            connection.run("DELETE FROM push_tokens WHERE token = ?", (job.token,))
-            connection.run("INSERT INTO dropped_push_tokens VALUES (?) ON CONFLICT DO NOTHING", (_digest(job.token),))
-            connection.run("DELETE FROM push_jobs WHERE token = ?", (job.token,))
+            connection.later("DELETE FROM push_tokens WHERE token = ?", (job.token,))
+            connection.later("INSERT INTO dropped_push_tokens VALUES (?) ON CONFLICT DO NOTHING", (_digest(job.token),))
+            connection.later("DELETE FROM push_jobs WHERE token = ?", (job.token,))
 
         await self.database.write(forget)
 

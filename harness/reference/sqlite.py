@@ -39,6 +39,10 @@ class SqliteConnection:
         with _told():
             return self._inner.execute(sql, values).rowcount
 
+    def later(self, sql: str, values: Values = ()) -> None:
+        """Run a statement now: there is no way that would be saved."""
+        self.run(sql, values)
+
     def rows_of_each(self, sql: str, values: Iterable[Sequence[Value]]) -> list[Row]:
         """Run a statement that returns one row for each set of values."""
         return [row for each in values for row in self.rows(sql, each)]
@@ -47,6 +51,11 @@ class SqliteConnection:
         """Run several statements."""
         with _told():
             self._inner.executescript(sql)
+
+    def rollback(self) -> None:
+        """Undo the open transaction, where SQLite has not done so by itself."""
+        if self._inner.in_transaction:
+            self.run("ROLLBACK")
 
     def close(self) -> None:
         """Close the file."""

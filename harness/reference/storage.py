@@ -47,8 +47,16 @@ class Connection(Protocol):
         """Run a statement and return how many rows it changed."""
         ...
 
+    def later(self, sql: str, values: Values = ()) -> None:
+        """Run a statement before or together with the next one; what is wrong with it may be told then."""
+        ...
+
     def rows_of_each(self, sql: str, values: Iterable[Sequence[Value]]) -> list[Row]:
         """Run a statement that returns one row for each set of values, in their order."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo the open transaction."""
         ...
 
     def close(self) -> None:

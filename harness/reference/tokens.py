@@ -80,7 +80,7 @@ class Tokens:
         now_ms = self._clock()
 
         def insert(connection: Connection) -> Pair:
-            connection.run("DELETE FROM tokens WHERE expires_ms <= ?", (now_ms - REMEMBERED_MS,))
+            connection.later("DELETE FROM tokens WHERE expires_ms <= ?", (now_ms - REMEMBERED_MS,))
             return self._insert(connection, user, device, None)
 
         return await self._database.write(insert)
@@ -103,9 +103,9 @@ class Tokens:
     def _insert(self, connection: Connection, user: str, device: str, replaces: bytes | None) -> Pair:
         pair, now_ms = Pair(secrets.token_urlsafe(24), secrets.token_urlsafe(24)), self._clock()
         access = (_digest(pair.token), user, device, now_ms + self.ttl_s * 1000, replaces)
-        connection.run("INSERT INTO tokens VALUES (?, ?, ?, ?, NULL, ?)", access)
+        connection.later("INSERT INTO tokens VALUES (?, ?, ?, ?, NULL, ?)", access)
         refresh = (_digest(pair.refresh_token), user, device, now_ms + REFRESH_TTL_MS, replaces)
-        connection.run("INSERT INTO refresh_tokens VALUES (?, ?, ?, ?, ?)", refresh)
+        connection.later("INSERT INTO refresh_tokens VALUES (?, ?, ?, ?, ?)", refresh)
         return pair
 
     async def identify(self, token: str) -> Identity:
@@ -161,7 +161,7 @@ class Tokens:
 
         def end(connection: Connection) -> list[bytes]:
             if how == REVOKED:
-                connection.run("DELETE FROM refresh_tokens WHERE person = ?", (user,))
+                connection.later("DELETE FROM refresh_tokens WHERE person = ?", (user,))
             return [digest for (digest,) in connection.rows(_END, place)]
 
         digests = await self._database.write(end)
@@ -188,11 +188,11 @@ class Tokens:
 
 def _first_use(connection: Connection, digest: bytes, replaces: bytes) -> None:
     _retire(connection, replaces)
-    connection.run("UPDATE tokens SET replaces = NULL WHERE digest = ?", (digest,))
+    connection.later("UPDATE tokens SET replaces = NULL WHERE digest = ?", (digest,))
 
 
 def _retire(connection: Connection, refresh_digest: bytes | None) -> None:
-    connection.run("DELETE FROM refresh_tokens WHERE digest = ?", (refresh_digest,))
+    connection.later("DELETE FROM refresh_tokens WHERE digest = ?", (refresh_digest,))
 
 
 def _digest(token: str) -> bytes:

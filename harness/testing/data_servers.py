@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Self
 
+import pytest
+
 from harness.core.errors import EnvironmentFault
 from harness.testing.reference_chat import free_port
 
@@ -49,6 +51,16 @@ def find(server: Server) -> str | None:
 def how_to_get(server: Server) -> str:
     """Say how to get a server's program."""
     return f"apt-get install {_PACKAGES[server]}"
+
+
+def required(server: Server) -> None:
+    """Skip the test where a server's program is missing, fail it where ``CHAT_CHAOS_REQUIRE`` lists the server."""
+    if find(server) is not None:
+        return
+    missing = f"needs {_PROGRAMS[server]}: {how_to_get(server)}"
+    if server in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 class DataServer:

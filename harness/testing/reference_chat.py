@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -12,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +22,8 @@ import httpx2
 from websockets.sync.client import ClientConnection, connect
 
 PATIENCE_S = 10.0
+BELOW_OUTGOING = range(20_000, 32_000)
+"""Linux gives outgoing connections ports from 32768 on."""
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 
 Json = dict[str, Any]
@@ -236,7 +239,8 @@ def reference_chat(folder: Path, *, mutant: str = "", **env: str) -> Iterator[Re
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing uses right now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nothing uses right now, and that no outgoing connection will take."""
+    for port in random.sample(BELOW_OUTGOING, 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise RuntimeError("no free port was found")

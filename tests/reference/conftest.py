@@ -15,24 +15,69 @@ from typing import Any
 
 import pytest
 
+from harness.testing.data_servers import HOST, DataServer, PostgresServer, postgres_server, redis_server, required
 from harness.testing.reference_chat import ReferenceChat, reference_chat
 
 Start = Callable[..., ReferenceChat]
 Names = Callable[[int], list[str]]
 
 
-@pytest.fixture(scope="module")
-def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferenceChat]:
-    """A healthy chat that the tests of a module share."""
-    with reference_chat(tmp_path_factory.mktemp("chat")) as running:
+FORMS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.cluster)]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A PostgreSQL and a Redis that the tests of a session share."""
+
+    postgres: PostgresServer
+    redis: DataServer
+
+    def settings(self) -> dict[str, str]:
+        """Return a chat's settings for an empty database of its own."""
+        return {"DB": self.postgres.create(f"chat{next(_numbers)}"), "CACHE": f"redis://{HOST}:{self.redis.port}"}
+
+
+@pytest.fixture(scope="session")
+def data() -> Iterator[Data]:
+    """Running servers; skips where their programs are missing."""
+    required("postgres")
+    required("redis")
+    with postgres_server() as postgres, redis_server() as redis:
+        yield Data(postgres, redis)
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def chat(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[ReferenceChat]:
+    """A healthy chat that the tests of a module share, in each of its forms."""
+    with reference_chat(tmp_path_factory.mktemp("chat"), **_settings(request)) as running:
         yield running
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the chats of a module's tests both forms, where the module says so."""
+    if "form" in metafunc.fixturenames and getattr(metafunc.module, "IN_BOTH_FORMS", False):
+        metafunc.parametrize("form", FORMS, indirect=True)
+
+
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def form(request: pytest.FixtureRequest) -> str:
+    """Which form a chat of the test's own has."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def start(tmp_path: Path, form: str, request: pytest.FixtureRequest) -> Iterator[Start]:
     """Start a chat of the test's own, which it may kill and restart."""
+    own = request.getfixturevalue("data").settings() if form == "postgresql" else {}
     with ExitStack() as started:
-        yield lambda **settings: started.enter_context(reference_chat(tmp_path, **settings))
+        yield lambda **settings: started.enter_context(reference_chat(tmp_path, **own, **settings))
+
+
+def _settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    if request.param == "sqlite":
+        return {}
+    settings: dict[str, str] = request.getfixturevalue("data").settings()
+    return settings
 
 
 _numbers = count()

@@ -14,6 +14,8 @@ from harness.testing.reference_chat import ReferenceChat
 
 Start = Callable[..., ReferenceChat]
 
+IN_BOTH_FORMS = True
+
 
 def test_every_mutant_replaces_exactly_one_part() -> None:
     """A mutant differs from the healthy service in one part, and its entry says what is wrong."""

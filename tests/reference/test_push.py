@@ -17,6 +17,8 @@ from harness.testing.reference_chat import ReferenceChat, free_port
 Start = Callable[..., ReferenceChat]
 FAILING = (503, "")
 
+IN_BOTH_FORMS = True
+
 
 def worker() -> PushWorker:
     """Return a worker for the decisions that it makes alone."""

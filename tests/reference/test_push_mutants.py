@@ -22,6 +22,8 @@ MUTANTS = (
     "push_failure_fails_message",
 )
 
+IN_BOTH_FORMS = True
+
 
 def pushing(start: Start, provider: Any, mutant: str) -> tuple[ReferenceChat, str]:
     """Start a chat with a defect and a person ``bob`` with a push token; return it and bob's login token."""
