@@ -34,6 +34,7 @@ from harness.stacks.external import ExternalLauncher
 from harness.stacks.ports import Ports
 
 REMOVE_WITHIN_S = 20.0
+NUMBER_LABEL = "com.docker.compose.container-number"
 
 
 class ComposeStack(DockerStack):
@@ -172,7 +173,6 @@ def _files(spec: StackSpec) -> list[Path]:
 
 async def _containers(calls: Calls, plan: ComposePlan, published: Mapping[str, int]) -> list[Instance]:
     """Find the project's containers: those of the stack's services by their names there, the others for the books."""
-    named = {service.service: name for name, service in plan.services.items()}
     ports = {service.service: service.port for service in plan.services.values()}
 
     def look(api: Any) -> list[Mapping[str, Any]]:
@@ -182,13 +182,12 @@ async def _containers(calls: Calls, plan: ComposePlan, published: Mapping[str, i
     instances: list[Instance] = []
     for inspected in await calls("look at the project's containers", look):
         its = inspected["Config"]["Labels"][SERVICE_LABEL]
-        name = named.get(its, f"compose.{its}")
-        before = sum(each.service == name for each in instances)
+        number = int(inspected["Config"]["Labels"][NUMBER_LABEL])
         port = ports.get(its, 0)
         instances.append(
             Instance(
-                role=name if before == 0 else f"{name}.{before + 1}",
-                service=name,
+                role=plan.roles[its][number - 1],
+                service=plan.named.get(its, f"compose.{its}"),
                 image=replace(Image.of(inspected["Config"]["Image"], inspected), faketime=None),
                 command=(),
                 env={},

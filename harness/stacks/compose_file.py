@@ -34,7 +34,11 @@ def made_over(
                 **{key: value for key, value in service.items() if key not in _DROPPED},
                 **_image(config, name, service),
                 "restart": "no",
-                "labels": {**_labels(service.get("labels")), **labels, docker_labels.ROLE: plain(name)},
+                "labels": {
+                    **_labels(service.get("labels")),
+                    **labels,
+                    docker_labels.ROLE: plain(plan.named.get(name, name)),
+                },
                 "networks": _networks(name, service, plan),
                 **({"ports": [f"{LOOPBACK}:{published[name]}:{ports[name]}"]} if name in published else {}),
             }

@@ -10,12 +10,13 @@ is: people come by the proxy's published ports.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.core.errors import UsageError
 from harness.core.stack import ComposeService, LinkSpec, StackSpec
+from harness.stacks.docker_instances import roles_of
 from harness.stacks.docker_topology import CLIENT, Network, Topology, plain, prefix
 from harness.stacks.proxy_server import edges
 
@@ -37,16 +38,27 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class ComposePlan:
-    """The services of the stack file by their names in it, all edges by name, and what each container is called.
+    """The services of the stack file by their names in it, and all edges by name.
 
+    ``roles`` are the names of each service's containers in the run, by the service's name in the compose file;
     ``callers`` are edges that no link names: they exist so that nobody loses a service that got a proxy.
     """
 
     run: str
     services: Mapping[str, ComposeService]
+    roles: Mapping[str, Sequence[str]]
     links: Mapping[str, Edge]
     callers: Sequence[Edge]
-    topology: Topology
+
+    @property
+    def topology(self) -> Topology:
+        """The networks that are the run's own."""
+        return Topology(tuple(_networks(self)))
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What the stack file calls services of the compose file."""
+        return {service.service: name for name, service in self.services.items()}
 
     @property
     def project(self) -> str:
@@ -103,9 +115,25 @@ def plan_of(spec: StackSpec, config: Mapping[str, Any], *, run: str, people: fro
                 f"stack {spec.name}: services {edge.caller} and {edge.target} of link {edge.name} share no network",
                 hint="correct the link, or the names of its services in the compose file",
             )
+    roles = _roles(services, config["services"])
+    for edge in links.values():
+        if edge.caller is None and len(roles[edge.target]) > 1:
+            raise UsageError(
+                f"people talk to service {edge.target} of the compose project, of which {len(roles[edge.target])} run",
+                hint="run one of it, or let people talk to what stands in front of them",
+            )
     callers = list(_others(links.values(), networks))
-    plan = ComposePlan(run, services, links, callers, Topology(()))
-    return ComposePlan(run, services, links, callers, _topology(plan))
+    return ComposePlan(run, services, roles, links, callers)
+
+
+def _roles(services: Mapping[str, ComposeService], composed: Mapping[str, Any]) -> dict[str, list[str]]:
+    """A service that the stack file does not name goes by its name in the compose file, marked as such."""
+    named = {service.service: name for name, service in services.items()}
+    return {name: roles_of(named.get(name, f"compose.{name}"), _replicas(its)) for name, its in composed.items()}
+
+
+def _replicas(service: Mapping[str, Any]) -> int:
+    return int(service.get("scale") or (service.get("deploy") or {}).get("replicas") or 1)
 
 
 def networks_of(service: Mapping[str, Any]) -> frozenset[str]:
@@ -150,15 +178,11 @@ def _others(links: Iterable[Edge], networks: Mapping[str, frozenset[str]]) -> It
                 yield Edge(f"{caller}->{target}", caller, target, port)
 
 
-def _topology(plan: ComposePlan) -> Topology:
-    own: dict[str, str | None] = {PROXY: None}
-    networks = [Network(f"{prefix(plan.run)}-0-proxy", internal=False, members=own)]
-    networks += [
-        Network(plan.to(target), internal=False, members={target: hidden(target), PROXY: None})
-        for target in sorted(plan.published | plan.moved)
-    ]
-    networks += [
-        Network(plan.between_network(edge), internal=True, members={str(edge.caller): None, PROXY: edge.target})
-        for edge in plan.between
-    ]
-    return Topology(tuple(networks))
+def _networks(plan: ComposePlan) -> Iterator[Network]:
+    yield Network(f"{prefix(plan.run)}-0-proxy", internal=False, members={PROXY: None})
+    for target in sorted(plan.published | plan.moved):
+        there: dict[str, str | None] = dict.fromkeys(plan.roles[target], hidden(target))
+        yield Network(plan.to(target), internal=False, members={**there, PROXY: None})
+    for edge in plan.between:
+        callers: dict[str, str | None] = dict.fromkeys(plan.roles[str(edge.caller)])
+        yield Network(plan.between_network(edge), internal=True, members={**callers, PROXY: edge.target})

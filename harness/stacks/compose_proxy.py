@@ -30,8 +30,12 @@ def proxy_instance(server: ProxyContainer, image: Image, plan: ComposePlan, port
 
 
 def begins(plan: ComposePlan, proxy: Instance) -> dict[str, str]:
-    """Return where each link that people come by begins on this machine."""
-    return {name: f"{LOOPBACK}:{proxy.published[port]}" for name, port in _client_ports(plan).items()}
+    """Return where each link begins for its source: people come from this host, services by the target's own name."""
+    ports = _client_ports(plan)
+    return {
+        name: f"{LOOPBACK}:{proxy.published[ports[name]]}" if name in ports else f"{edge.target}:{edge.port}"
+        for name, edge in plan.links.items()
+    }
 
 
 async def make_edges(
