@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping
 
 from harness.core.stack import StackSpec
 from harness.stacks import faketime
+from harness.stacks.launchers import IN_CONTAINERS
 
 SERVER_CLOCK = "server_clock"
-_IN_CONTAINERS = frozenset({"docker", "compose"})
 
 
 def unavailable(
@@ -28,7 +28,7 @@ def unavailable(
         return {}
     if not any(service.clock == "faketime" for service in spec.services.values()):
         return {SERVER_CLOCK: f"no service of stack {spec.name} has `clock: faketime`"}
-    if launcher in _IN_CONTAINERS:
+    if launcher in IN_CONTAINERS:
         return {}
     why = faketime.reason(os.environ if environment is None else environment)
     return {SERVER_CLOCK: why} if why else {}

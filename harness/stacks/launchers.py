@@ -17,7 +17,7 @@ _CLASSES = {
     EXTERNAL: "harness.stacks.external:ExternalLauncher",
 }
 LAUNCHERS = tuple(_CLASSES)
-_IN_CONTAINERS = frozenset({"docker", COMPOSE})
+IN_CONTAINERS = frozenset({"docker", COMPOSE})
 
 
 def launcher(name: str) -> Launcher:
@@ -29,7 +29,7 @@ def launcher(name: str) -> Launcher:
 
 def check_launcher(name: str) -> None:
     """Raise ``EnvironmentFault``, with the way out, when this machine lacks what a launcher needs."""
-    if name in _IN_CONTAINERS:
+    if name in IN_CONTAINERS:
         from harness.stacks.docker_client import connect  # noqa: PLC0415 - as above
 
         connect().close()
