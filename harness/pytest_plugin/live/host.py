@@ -16,6 +16,7 @@ from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
 from harness.engine.session import check_choices
 from harness.proxy.adapter import ToxiproxyServer, connect
+from harness.pytest_plugin.live.edges import spare_people
 from harness.scenario.stackfile import load_stack
 from harness.stacks.api import Stack
 from harness.stacks.launchers import launcher
@@ -36,6 +37,8 @@ class Host:
     options: RunOptions
     key: str
     spoiled: str = ""
+    spare: list[str] = field(default_factory=list)
+    """People whose edges tests may have for a while; see ``harness.pytest_plugin.live.edges``."""
     _numbers: defaultdict[str, itertools.count[int]] = field(
         default_factory=lambda: defaultdict(lambda: itertools.count(1))
     )
@@ -57,13 +60,14 @@ async def running(options: RunOptions) -> AsyncIterator[Host]:
     run = new_run_id(f"stack-{spec.name}", options.worker)
     folder = RunFolder.create(options.out, run)
     key = secrets.token_hex(32)
+    spare = spare_people(options.launcher)
     async with Watcher.start(folder.journal, run=run) as watcher:
         launched = launcher(options.launcher).launch(
             spec,
             processes=watcher,
             run=run,
             folder=folder.path,
-            people=frozenset(),
+            people=frozenset(spare),
             mutant=server_mutant(options.mutant),
             key=key,
             keep=options.keep,
@@ -72,7 +76,7 @@ async def running(options: RunOptions) -> AsyncIterator[Host]:
             about={"worker": options.worker},
         )
         async with launched as stack, await connect(stack.proxy.url) as server:
-            yield Host(stack, server, watcher, folder, options, key)
+            yield Host(stack, server, watcher, folder, options, key, spare=spare)
 
 
 def _proxy(options: RunOptions) -> str | None:

@@ -108,7 +108,9 @@ class LiveRun:
         actual = {self.names[name]: devices for name, devices in self._called.items()}
         plan = plan_of(self.identity.place, actual, self.host.stack.spec, None)
         self._stack = await self._undo.enter_async_context(
-            with_edges(self.host.stack, self.host.server, sorted(plan.fault_people), run=self.run)
+            with_edges(
+                self.host.stack, self.host.server, sorted(plan.fault_people), run=self.run, spare=self.host.spare
+            )
         )
         self._swarm = swarm = await self._started(as_played(plan, self.host.options.mutant, self.host.stack.spec))
         await swarm.phase("provision")
