@@ -30,19 +30,17 @@ PATIENCE_S = 30.0
 class PushProvider:
     """One simulator process on ports of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str = "unipush") -> None:
         self.settings = Settings(free_port(), free_port(), CONTROL_TOKEN, "push", "run-1", folder / "events", KEY, 7)
         self.log = folder / "provider.log"
         self.url = f"http://127.0.0.1:{self.settings.port}"
         self.control_url = f"http://127.0.0.1:{self.settings.control_port}/control"
         client = ControlClient(self.control_url.removesuffix("/control"), CONTROL_TOKEN, "the provider")
-        self.control = HttpProviderControl(provider_kind("unipush"), client)
+        self.control = HttpProviderControl(provider_kind(kind), client)
         self.http = httpx2.Client(trust_env=False, timeout=PATIENCE_S)
         env = {"PATH": os.environ["PATH"], **environment(self.settings)}
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, *provider_kind("unipush").run], env=env, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen([sys.executable, *provider_kind(kind).run], env=env, stdout=log, stderr=log)
 
     def wait(self) -> None:
         """Wait until it answers; raises ``RuntimeError`` when it ends instead."""
@@ -88,9 +86,9 @@ class PushProvider:
 
 
 @contextmanager
-def push_provider(folder: Path) -> Iterator[PushProvider]:
+def push_provider(folder: Path, kind: str = "unipush") -> Iterator[PushProvider]:
     """Run a provider for the length of a block."""
-    running = PushProvider(folder)
+    running = PushProvider(folder, kind)
     try:
         running.wait()
         yield running
