@@ -228,7 +228,7 @@ def test_requests_work_after_the_connection_has_ended(session: Connecting) -> No
         async with homeserver() as server, session(server) as bob:
             server.say(SEND, (200, {"event_id": "$e"}))
             await bob.close(abrupt=True)
-            assert await live(bob, 1) == [Closed(None, "closed", clean=True)]
+            assert await live(bob, 1) == [Closed(None, "closed", clean=False)]
             assert await bob.send(SAID, attempt=1) == Accepted("$e", ROOM)
 
     asyncio.run(play())

@@ -177,12 +177,12 @@ class MatrixSession:
         """Ignore somebody no longer."""
         return await self._ignore(user, ignored=False)
 
-    async def close(self, *, abrupt: bool = False) -> None:  # noqa: ARG002 - a poll is given up without a word either way
-        """Stop to listen and let the connections go; the device stays logged in."""
+    async def close(self, *, abrupt: bool = False) -> None:
+        """Stop to listen and let the connections go, without a word either way; the device stays logged in."""
         self._poll.cancel()
         await asyncio.wait([self._poll])
         await self._http.close()
-        self._pushed.put_nowait(Closed(None, "closed", clean=True))
+        self._pushed.put_nowait(Closed(None, "closed", clean=not abrupt))
 
     async def _ignore(self, user: str, *, ignored: bool) -> Refused | Unknown | None:
         """Change the list of the ignored, which is read and written as a whole."""
