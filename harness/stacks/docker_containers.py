@@ -103,7 +103,8 @@ class Containers:
     async def signal(self, instance: Instance, number: int) -> None:
         """Send a signal to a container's first process, or freeze and thaw all of them; one that is down is no error.
 
-        SIGSTOP and SIGCONT reach only the process that they are sent to, so the engine's freezer stands in for them.
+        SIGSTOP and SIGCONT reach only the process that they are sent to, so the engine's freezer stands in for them;
+        SIGTERM asks to stop, for which an image may want another signal.
         """
 
         def send(api: Any) -> None:
@@ -112,6 +113,8 @@ class Containers:
                     api.pause(instance.id)
                 case signals.SIGCONT:
                     api.unpause(instance.id)
+                case signals.SIGTERM:
+                    api.kill(instance.id, signal=instance.image.stop)
                 case _:
                     api.kill(instance.id, signal=number)
 

@@ -18,6 +18,8 @@ from harness.stacks.ports import LOOPBACK, Ports
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside a container, whose ports are published on 127.0.0.1 only
 PROVIDER_PORT, CONTROL_PORT = 8080, 8081
+STOP = "SIGTERM"
+"""What an engine asks containers to stop by, unless their image says otherwise."""
 FIRST_LINK_PORT = 20001
 FAKETIME_LABEL = "chat-chaos.faketime"
 """Where an image has the library that moves the clock of what runs in it."""
@@ -28,11 +30,16 @@ EVENTS_FOLDER = "/chat-chaos/events"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that is there: its name, where it has libfaketime, and the command that shows whether it is healthy."""
+    """An image that is there, and what it says of itself.
+
+    ``faketime`` is where it has libfaketime, ``health`` the command that shows whether it is healthy, ``stop`` the
+    signal by which it wants to be asked to stop.
+    """
 
     tag: str
     faketime: str | None = None
     health: tuple[str, ...] = ()
+    stop: str = STOP
 
     @classmethod
     def of(cls, tag: str, inspected: Mapping[str, Any]) -> Image:
@@ -40,7 +47,12 @@ class Image:
         config = inspected.get("Config") or {}
         test = tuple((config.get("Healthcheck") or {}).get("Test") or ())
         commands = {"CMD": test[1:], "CMD-SHELL": ("/bin/sh", "-c", *test[1:])}
-        return cls(tag, (config.get("Labels") or {}).get(FAKETIME_LABEL), commands.get(test[0], ()) if test else ())
+        return cls(
+            tag,
+            faketime=(config.get("Labels") or {}).get(FAKETIME_LABEL),
+            health=commands.get(test[0], ()) if test else (),
+            stop=config.get("StopSignal") or STOP,
+        )
 
 
 @dataclass(slots=True)
