@@ -23,7 +23,7 @@ Launched = Callable[..., AbstractAsyncContextManager["DockerStack"]]
 RUN_LABEL = "chat-chaos.run"
 
 SERVICE = """
-import os, socket, urllib.request
+import os, socket, time, urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
@@ -53,7 +53,7 @@ answers = {
     "/who": lambda _: socket.gethostname(),
     "/ask": ask,
     "/remember": remember,
-    "/user": lambda _: str(os.getuid()),
+    "/time": lambda _: f"{time.time()} {time.monotonic()}",
 }
 ThreadingHTTPServer.request_queue_size = 128
 print("serving", os.environ["SAYS"], flush=True)
@@ -126,7 +126,7 @@ RUN = ("${python}", "-c", SERVICE)
 def stack_spec() -> Callable[..., StackSpec]:
     """Make a stack of one service behind a link of people, with others behind it."""
 
-    def make(*others: str, **more: Any) -> StackSpec:
+    def make(*others: str, providers: dict[str, str] | None = None, **more: Any) -> StackSpec:
         links = [
             LinkSpec("client->chat", "client", "chat", per_person=True),
             *(LinkSpec(f"chat->{name}", "chat", name) for name in others),
@@ -141,6 +141,7 @@ def stack_spec() -> Callable[..., StackSpec]:
             parameters={"version": "7"},
             services={"chat": service(**more), **{name: behind(name) for name in others}},
             links={link.name: link for link in links},
+            providers=providers or {},
         )
 
     return make

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import signal
+import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.core.errors import EnvironmentFault
+from harness.stacks.api import PushRule
 
 if TYPE_CHECKING:
     from docker.client import DockerClient
@@ -197,3 +200,43 @@ def test_data_is_kept_on_demand(launched: Launched, stack_spec: StackOf, run: st
 
     asyncio.run(scene())
     assert b"this " in (tmp_path / run / "data" / "chat.tar").read_bytes()
+
+
+def test_a_clock_moves_inside_the_containers_while_they_run(launched: Launched, stack_spec: StackOf, run: str) -> None:
+    """All replicas see the offset within a second, monotonic time stays, and one replica alone cannot be moved."""
+
+    async def off_by(stack: DockerStack) -> list[float]:
+        told = [(await get(f"http://{each.address}/time")).split() for each in stack.instances("chat")]
+        assert all(abs(float(mono) - time.monotonic()) < 60 for _, mono in told)
+        return [float(wall) - time.time() for wall, _ in told]
+
+    async def scene() -> None:
+        async with launched(stack_spec(replicas=2), run, clocks=frozenset({"chat"})) as stack:
+            assert stack.clock_reason("chat") == ""
+            for offset_s in (7200.0, -86400.0, 0.0):
+                await stack.set_clock("chat", offset_s)
+                end = time.monotonic() + 20
+                while any(abs(found - offset_s) > 60 for found in await off_by(stack)):
+                    assert time.monotonic() < end
+                    await asyncio.sleep(0.1)
+            with pytest.raises(EnvironmentFault, match="cannot be moved"):
+                await stack.set_clock("chat.1", 5.0)
+
+    asyncio.run(scene())
+
+
+def test_a_providers_simulator_writes_into_the_run(
+    launched: Launched, stack_spec: StackOf, run: str, tmp_path: Path
+) -> None:
+    """It takes commands at its published control port, and its events are in the run folder, ended in order."""
+
+    async def scene() -> None:
+        async with launched(stack_spec(providers={"push": "unipush"}), run) as stack:
+            await stack.provider("push").add_rule(PushRule("gone", "unregistered"))
+            assert [rule.id for rule in await stack.provider("push").rules()] == ["gone"]
+            with pytest.raises(KeyError):
+                stack.provider("chat")
+
+    asyncio.run(scene())
+    (events,) = (tmp_path / run / "events").glob("push-*.jsonl")
+    assert json.loads(events.read_text().splitlines()[-1])["event"] == "writer_closed"
