@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -108,6 +108,8 @@ def _known_hint(name: str) -> str:
 def _check(model: StackModel) -> Iterator[Mistake]:
     if model.driver.kind not in (drivers := registry.kinds()):
         yield unknown("driver", model.driver.kind, ("driver", "kind"), drivers)
+    for option, text in model.driver.__pydantic_extra__.items():
+        yield from _check_text(("driver", option), text, ["python", *_named(model, "link", "parameters")])
     for name, link in model.links.items():
         yield from _check_link(model, name, link)
     for name, service in model.services.items():
@@ -141,13 +143,16 @@ def _check_link(model: StackModel, name: str, link: LinkModel) -> Iterator[Mista
 def _check_placeholders(model: StackModel, name: str, service: ServiceModel) -> Iterator[Mistake]:
     known = _placeholders(model)
     for inner, text in _texts(service):
-        path = ("services", name, *inner)
-        for word in PLACEHOLDER.findall(text):
-            if word not in known and not (word.startswith("env.") and len(word) > len("env.")):
-                suggestion = did_you_mean(word, known)
-                yield Mistake(path, "placeholder", f"nothing is called {quoted('${' + word + '}')}", suggestion)
-        if "${" in PLACEHOLDER.sub("", text):
-            yield Mistake(path, "placeholder", "'${' is never closed by '}'")
+        yield from _check_text(("services", name, *inner), text, known)
+
+
+def _check_text(path: tuple[str | int, ...], text: str, known: Sequence[str]) -> Iterator[Mistake]:
+    for word in PLACEHOLDER.findall(text):
+        if word not in known and not (word.startswith("env.") and len(word) > len("env.")):
+            suggestion = did_you_mean(word, known)
+            yield Mistake(path, "placeholder", f"nothing is called {quoted('${' + word + '}')}", suggestion)
+    if "${" in PLACEHOLDER.sub("", text):
+        yield Mistake(path, "placeholder", "'${' is never closed by '}'")
 
 
 def _texts(service: ServiceModel) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -176,12 +181,13 @@ def _preparing(program: EmbeddedModel) -> Iterator[tuple[tuple[str | int, ...], 
 
 
 def _placeholders(model: StackModel) -> list[str]:
-    groups: dict[str, Iterable[str]] = {
-        "link": model.links,
-        "service": model.services,
-        "parameters": model.parameters,
-    }
-    return [*_OF_THE_RUN, *(f"{group}.{name}" for group, names in groups.items() for name in names)]
+    return [*_OF_THE_RUN, *_named(model, "link", "service", "parameters")]
+
+
+def _named(model: StackModel, *groups: str) -> list[str]:
+    """What the stack file itself gives names to, as placeholders: ``link.client->chat``."""
+    names: dict[str, Iterable[str]] = {"link": model.links, "service": model.services, "parameters": model.parameters}
+    return [f"{group}.{name}" for group in groups for name in names[group]]
 
 
 def _driver_options(model: StackModel, path: Path, source: Source) -> dict[str, str]:
