@@ -89,6 +89,7 @@ class Pigeon:
     secrets: dict[str, tuple[int, str]] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)
     letters: list[Json] = field(default_factory=list)
+    lofts: list[Json] = field(default_factory=list)
     live: dict[ServerConnection, int] = field(default_factory=dict)
     heard: list[Json] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -129,6 +130,11 @@ class Pigeon:
         for socket, who in list(self.live.items()):
             if who == to:
                 asyncio.run_coroutine_threadsafe(socket.send(urlencode(frame)), self.loop).result(5)
+
+    def loft(self, pair: Json) -> Json:
+        """Make a place for two."""
+        self.lofts.append(pair)
+        return {"ok": True, "loft": 7000 + len(self.lofts)}
 
     def inbox(self, reader: int, after: int) -> Json:
         """Two entries a page."""
@@ -189,6 +195,8 @@ def handler(pigeon: Pigeon) -> type[BaseHTTPRequestHandler]:
                 form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
                 act = pigeon.account if self.path == "/accounts" else pigeon.session
                 return act(form["mail"], form["secret"])
+            if self.path == "/lofts":
+                return pigeon.loft({"by": self.who(), **msgspec.json.decode(body)})
             return pigeon.post(self.who(), int(self.path.split("/")[2]), msgspec.json.decode(body))
 
         def who(self) -> int:

@@ -98,7 +98,7 @@ def test_the_stack_file_and_the_mapping_are_checked_together(mapping: Write, tmp
             "{op: wether}",
             "no rule for a frame of the service: it has the fields op, sky (op: weather)",
         ),
-        ("when: {op: welcome", "when: {opp: welcome", "`connect.hello.answer` wants another field: `opp` is missing"),
+        ("when: {op: welcome", "when: {opp: welcome", "`connect.hello.answer` wants `opp`: did you mean `op`?"),
     ],
 )
 def test_a_mapping_that_does_not_fit_says_which_field(

@@ -46,6 +46,7 @@ class Pigeon(Protocol):
 
     full: bool
     sessions: dict[str, int]
+    lofts: list[dict[str, Any]]
 
     def push(self, to: int, frame: dict[str, Any]) -> None:
         """Write a frame to somebody."""
@@ -162,5 +163,30 @@ def test_a_close_code_tells_of_a_refused_token(pigeon: Pigeon, mapping: Write) -
         assert items[0] == TokenRejected("session_over")
         assert isinstance(items[1], Closed)
         assert items[1].code == 4401
+
+    asyncio.run(scene())
+
+
+def test_two_people_get_a_conversation_of_the_services_making(pigeon: Pigeon, mapping: Write) -> None:
+    """Where ids of conversations are the service's, one is made for each pair before they write, once."""
+    opening = (
+        'open:\n  http: POST ${chat}/lofts\n  json: {both: "${member_ids}"}\n'
+        "  answer: {when: {ok: true}, conversation_id: loft}\n"
+    )
+
+    async def scene() -> None:
+        one = driver(mapping(("connect:\n", opening + "connect:\n")), pigeon)
+        accounts = await one.provision(PEOPLE, at(pigeon))
+        await one.introduce([("bob", "alice"), ("alice", "bob")])
+        await one.introduce([("bob", "alice")])
+        assert one.direct_conversation("bob", "alice") == "7001"
+        async with asyncio.timeout(PATIENCE_S), dialled(one, accounts["bob"], BOBS, at(pigeon)) as bob:
+            async with dialled(one, accounts["alice"], PHONE, at(pigeon)) as alice:
+                await alice.send(outgoing(1), attempt=1)
+            live = await anext(aiter(bob.incoming()))
+        assert isinstance(live, Delivered)
+        assert live.conversation_id == "7001"
+        assert len(pigeon.lofts) == 1
+        assert len(pigeon.lofts[0]["both"]) == 2
 
     asyncio.run(scene())

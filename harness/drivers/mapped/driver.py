@@ -31,7 +31,7 @@ from harness.drivers.mapped import reading
 from harness.drivers.mapped.file import BASES, load_mapping, named
 from harness.drivers.mapped.groups import MappedGroupSession
 from harness.drivers.mapped.http import CONNECT_LIMIT_S, Answered, decoded
-from harness.drivers.mapped.model import MappingModel
+from harness.drivers.mapped.model import CreateModel, MappingModel
 from harness.drivers.mapped.protocol import Protocol
 from harness.drivers.mapped.reading import PageRead
 from harness.drivers.mapped.session import MappedSession
@@ -61,6 +61,8 @@ class MappedDriver:
         self._model = model
         self._protocol = Protocol(model, file, clock or SystemClock())
         self._connections = count(1)
+        self._accounts: dict[str, Account] = {}
+        self._direct: Endpoint | None = None
 
     def direct_conversation(self, one: str, other: str) -> str:
         """Both sides compute the same id."""
@@ -75,7 +77,40 @@ class MappedDriver:
                 return await self._register(person, at)
 
         accounts = await asyncio.gather(*map(register, people))
+        self._direct = at
+        self._accounts |= {account.person: account for account in accounts}
         return {account.person: account for account in accounts}
+
+    async def introduce(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Have the service make the conversations of pairs of people, where the mapping says how."""
+        for one, other in sorted({(min(pair), max(pair)) for pair in pairs}):
+            if self._model.open is not None and (one, other) not in self._protocol.names.opened:
+                self._protocol.names.opened[one, other] = await self._opened(self._model.open, one, other)
+
+    async def _opened(self, request: CreateModel, one: str, other: str) -> str:
+        assert self._direct is not None  # noqa: S101 - for the type checker; the people are provisioned
+        account, names, rule = self._accounts[one], self._protocol.names, "open.answer"
+        shown = await self.login(account, ORACLE, self._direct)
+        made: str | Refused | Unknown
+        if isinstance(shown, Refused | Unknown):
+            made = shown
+        else:
+            values = self._values(account, ORACLE, self._direct, shown) | {
+                "members": [names.users[person] for person in (one, other)],
+                "member_ids": [names.ids.get(person) for person in (one, other)],
+                "recipient": names.users[other],
+                "recipient_id": names.ids.get(other),
+            }
+            made = self._protocol.understood(
+                await self._protocol.over_http("open", request, values),
+                rule,
+                lambda frame: reading.text(rule, "conversation_id", request.answer.conversation_id, frame) or "",
+            )
+        if isinstance(made, Refused | Unknown):
+            raise EnvironmentFault(
+                f"the service made no conversation for {one} and {other}: {made.error_code}", hint="its log says more"
+            )
+        return made
 
     async def login(self, account: Account, device: Device, at: Endpoint) -> Credential | Refused | Unknown:
         """Get a token; an empty one where the protocol has none."""

@@ -43,6 +43,7 @@ SCOPES: Mapping[tuple[str, ...], frozenset[str]] = {
     ("register",): _PERSON - {"user_id"} | {"password"},
     ("login",): _PERSON | {"password"},
     ("refresh",): _SHOWN,
+    ("open",): _SHOWN | {"members", "member_ids", "recipient", "recipient_id"},
     ("connect",): _LIVE,
     ("send",): _MESSAGE,
     ("send_http",): _MESSAGE,
@@ -63,7 +64,7 @@ SCOPES: Mapping[tuple[str, ...], frozenset[str]] = {
 }
 """Which placeholders there are where."""
 
-BEFORE_CONNECTION = ("register", "login", "refresh", "archive", "send_http")
+BEFORE_CONNECTION = ("register", "login", "refresh", "open", "archive", "send_http")
 OWN = frozenset({"ref", "client_message_id", "cursor", "message_id", "now_ms"})
 """Placeholders by which an answer over the live connection can be told from the answers to other requests."""
 
@@ -172,6 +173,7 @@ def requests(model: MappingModel) -> Iterator[tuple[tuple[str, ...], RequestMode
         (("register",), model.register_),
         (("login",), model.login),
         (("refresh",), model.refresh),
+        (("open",), model.open),
         (("connect", "hello"), model.connect.hello),
         (("send",), model.send),
         (("send_http",), model.send_http),

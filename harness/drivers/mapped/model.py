@@ -326,6 +326,9 @@ class MappingModel(Section):
     register_: RegisterModel | None = Field(default=None, alias="register")
     login: TokenModel | None = None
     refresh: TokenModel | None = None
+    open: CreateModel | None = Field(
+        default=None, description="making two people's conversation, over HTTP, before the first of them writes"
+    )
     connect: ConnectModel
     send: SendModel
     send_http: SendModel | None = None

@@ -42,6 +42,16 @@ class FieldPath:
             node = _step(node, step)
         return MISSING if node is None else node
 
+    def near(self, frame: Any) -> str:
+        """Return the question whether another field was meant, empty when there is none like it."""
+        node = frame
+        for step in self.steps:
+            after = _step(node, step)
+            if after is MISSING or after is None:
+                return _near(step, node).removeprefix("; ")
+            node = after
+        return ""
+
     def trouble(self, frame: Any) -> str:
         """Say what is missing: the first step that leads nowhere, what there is instead, and the nearest name."""
         node, gone = frame, ""

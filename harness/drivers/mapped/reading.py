@@ -38,6 +38,8 @@ class Names:
     """The service's own ids by people, of the type that it has there."""
     users: dict[str, str] = field(default_factory=dict)
     """Names of accounts by people."""
+    opened: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """Ids of conversations that the service has made for two people, who are sorted."""
 
     def learn(self, person: str, user: str, user_id: Any) -> None:
         """Take note of an account."""
@@ -47,7 +49,9 @@ class Names:
 
     def direct(self, one: str, other: str) -> str:
         """Return the id of the conversation of two people."""
-        first, second = sorted((one, other))
+        first, second = pair = tuple(sorted((one, other)))
+        if pair in self.opened:
+            return self.opened[pair]
         return self.conversation.replace("${first}", first).replace("${second}", second)
 
 

@@ -113,8 +113,8 @@ class Rules:
     def _nearest(self, frame: Any) -> str:
         for rule, when in self._named():
             gone = [path for path in when if path.find(frame) is MISSING]
-            if len(gone) == 1 and "did you mean" in gone[0].trouble(frame):
-                return f"; `{rule}` wants another field: {gone[0].trouble(frame)}"
+            if len(gone) == 1 and (meant := gone[0].near(frame)):
+                return f"; `{rule}` wants `{gone[0].text}`: {meant}"
         return ""
 
 
