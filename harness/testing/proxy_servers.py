@@ -40,6 +40,18 @@ class RunningServer:
         return f"http://{self.host}:{self.port}"
 
 
+def required_toxiproxy() -> None:
+    """Skip the test where the real Toxiproxy is missing; fail it where ``CHAT_CHAOS_REQUIRE`` lists ``toxiproxy``."""
+    import pytest  # noqa: PLC0415 - a benchmark needs none
+
+    if find_toxiproxy() is not None:
+        return
+    missing = f"the real Toxiproxy was not found: {HOW_TO_GET_TOXIPROXY}"
+    if "toxiproxy" in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
 @contextmanager
 def running_server(kind: ServerKind) -> Iterator[RunningServer]:
     """Run a server for the length of the block; ``EnvironmentFault`` when it cannot be found or does not start."""

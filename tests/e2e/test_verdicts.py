@@ -69,7 +69,7 @@ def test_a_heal_that_cannot_take_is_an_error(
 ) -> None:
     """The proxy dies while the link is cut: exit 3, not_healed, whatever the messages look like."""
     file = scenario('cut: {kind: network.down, link: "client->chat", start: {at: 100ms}}', stack=quick_stack())
-    run = started("run", file, "--json")
+    run = started("run", file, "--proxy", "embedded", "--json")
     wait_until(lambda: b"fault_installed" in recorded(tmp_path))
     [proxy] = [pid for pid, command in family(run.pid).items() if "harness.proxy.server" in command]
     os.kill(proxy, signal.SIGKILL)

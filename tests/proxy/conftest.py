@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import socketserver
 import threading
@@ -15,9 +14,8 @@ from typing import Any, Self
 
 import pytest
 
-from harness.stacks.proxy_choice import BINARY_VARIABLE, HOW_TO_GET_TOXIPROXY, find_toxiproxy
 from harness.testing.container_engine import required_engine
-from harness.testing.proxy_servers import RunningServer, running_server
+from harness.testing.proxy_servers import RunningServer, required_toxiproxy, running_server
 
 PATIENCE_S = 5.0
 SERVERS = [
@@ -31,7 +29,7 @@ SERVERS = [
 def server_process(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """Run each server once for all tests of a session."""
     if request.param == "toxiproxy":
-        require_toxiproxy()
+        required_toxiproxy()
     elif request.param == "image":
         required_engine().close()
     with running_server(request.param) as server:
@@ -41,7 +39,7 @@ def server_process(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
 @pytest.fixture(scope="session")
 def real_toxiproxy() -> None:
     """Run the test only where the real Toxiproxy is."""
-    require_toxiproxy()
+    required_toxiproxy()
 
 
 @pytest.fixture
@@ -51,16 +49,6 @@ def toxiproxy_server(server_process: RunningServer) -> RunningServer:
     for name in http_api.get("/proxies").json:
         assert http_api.delete(f"/proxies/{name}").status == 204
     return server_process
-
-
-def require_toxiproxy() -> None:
-    """Skip where the real Toxiproxy is missing, fail where CHAT_CHAOS_REQUIRE lists it."""
-    if find_toxiproxy() is not None:
-        return
-    missing = f"the real Toxiproxy was not found (${BINARY_VARIABLE}): {HOW_TO_GET_TOXIPROXY}"
-    if "toxiproxy" in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
-        pytest.fail(missing)
-    pytest.skip(missing)
 
 
 @dataclass(frozen=True, slots=True)
