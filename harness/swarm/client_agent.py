@@ -208,7 +208,8 @@ class ClientAgent:
             return
         self._broken.set()
         self.last_error = what
-        self._record.record("client_broken", error_code=code, detail={"what": what})
+        if self.in_touch:  # before, it was never under test: that is trouble, not a finding
+            self._record.record("client_broken", error_code=code, detail={"what": what})
         if self._program is not None:
             self._program.kill()
         self._record.disconnected("client_broken", clean=False)
