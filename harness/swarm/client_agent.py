@@ -168,7 +168,9 @@ class ClientAgent:
         try:
             status = await self._program.ended()
             how = f"signal {-status}" if status < 0 else f"exit code {status}"
-            self._break("ended", f"it ended by itself with {how}; its last words: {self._program.last_words()}")
+            # Later its last words may show what people wrote, which no event may.
+            words = f"its last words: {self._program.last_words()}" if not self.in_touch else f"see logs/{log.name}"
+            self._break("ended", f"it ended by itself with {how}; {words}")
         finally:
             pings.cancel()
 

@@ -188,7 +188,7 @@ class ClientRecord:
     def _operation(self, op: str) -> _Operation:
         operation = self._operations.get(op)
         if operation is None:
-            raise lines.BadLine(f"it speaks of a message {op[:80]!r} that it was never given")
+            raise lines.BadLine("it speaks of an `op` that it was never given")
         return operation
 
     def _close(self, error_code: str, names: Sequence[str]) -> None:
