@@ -11,9 +11,20 @@ from typing import Protocol
 class Figures(Protocol):
     """What was measured of one server under one load."""
 
-    per_s: float
-    p99_us: float
-    cpu_us: float
+    @property
+    def per_s(self) -> float:
+        """Operations (or MB) a second."""
+        ...
+
+    @property
+    def p99_us(self) -> float:
+        """The time that 99% of the operations do not exceed."""
+        ...
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time of the server per operation."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
