@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 _LINES = 12
-_BYTES = 8192
+_BYTES = 32768
+_WIDTH = 300
 
 
 def last_lines(log: Path) -> str:
@@ -18,4 +19,9 @@ def last_lines(log: Path) -> str:
         lines = []
     if not lines:
         return f"it wrote nothing to {log}"
-    return "\n".join([f"the end of {log}:", *(f"    {line}" for line in lines)])
+    return "\n".join([f"the end of {log}:", *(f"    {_cut(line)}" for line in lines)])
+
+
+def _cut(line: str) -> str:
+    """Some programs list all that they know in one line."""
+    return line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…"
