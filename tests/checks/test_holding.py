@@ -1,4 +1,4 @@
-"""client_holds: what a client program of the user's is good for."""
+"""client_holds and client_order: what a client program of the user's is good for."""
 
 from __future__ import annotations
 
@@ -77,3 +77,25 @@ def test_retries_of_a_client_program_are_judged(verdict_on: Judge) -> None:
     )
     assert "client_new_id" in kinds(verdict_on("retry_policy", builder, client="none"))
     assert verdict_on("retry_policy", builder, client="outbox").exercised == 0
+
+
+def overtaking(settled_s: float | None) -> HistoryBuilder:
+    """The second message stands first in the archive; the first one was acknowledged at that time."""
+    builder = HistoryBuilder().online(ALICE, "bob/phone")
+    first = builder.send("m1", 1.0, answers=(None,), seq=2)
+    second = builder.send("m2", 2.0, seq=1)
+    if settled_s is not None:
+        builder.acknowledge(first, settled_s)
+    return builder.archive("alice", [first, second])
+
+
+@pytest.mark.parametrize("settled_s", [3.0, None])
+def test_a_message_that_overtakes_is_found(verdict_on: Judge, settled_s: float | None) -> None:
+    """It left while the one before was not settled."""
+    found = verdict_on("client_order", overtaking(settled_s), client="none")
+    assert (found.exercised, kinds(found)) == (2, {"overtaken"})
+
+
+def test_what_the_service_reorders_is_not_the_clients_doing(verdict_on: Judge) -> None:
+    """The first was acknowledged before the second left: see the check of the service's order."""
+    assert not verdict_on("client_order", overtaking(1.5), client="none").keys

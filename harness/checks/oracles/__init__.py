@@ -12,7 +12,7 @@ from harness.checks.oracles.copies import no_duplicates, order
 from harness.checks.oracles.credentials import refresh_discipline, token_validity
 from harness.checks.oracles.eyes import audience, sent_not_delivered
 from harness.checks.oracles.facts import Facts, Judged, Key, Terms
-from harness.checks.oracles.holding import client_holds
+from harness.checks.oracles.holding import client_holds, client_order
 from harness.checks.oracles.limits import limits_honoured
 from harness.checks.oracles.loss import acked_never_lost, nothing_unsent, refused_never_stored
 from harness.checks.oracles.notifying import push_isolated, push_notified, push_token_dropped
@@ -28,6 +28,7 @@ TWINS: Mapping[str, Callable[[Facts, Terms], Judged]] = {
     "audience": audience,
     "client_clock": client_clock,
     "client_holds": client_holds,
+    "client_order": client_order,
     "limits_honoured": limits_honoured,
     "no_duplicates": no_duplicates,
     "nothing_unsent": nothing_unsent,
