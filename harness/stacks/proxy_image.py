@@ -59,6 +59,7 @@ def _start(api: Any, image: str, container: ProxyContainer, labels: dict[str, st
         list(container.command),
         name=f"cc-{run}-{ROLE}",
         labels=labels,
+        healthcheck={"test": ["NONE"]},  # the image's asks the usual port
         host_config=api.create_host_config(network_mode="host"),
     )
     api.start(made["Id"])

@@ -81,6 +81,7 @@ def _in_a_container() -> Iterator[RunningServer]:
             list(container.command),
             detach=True,
             network_mode="host",
+            healthcheck={"test": ["NONE"]},  # the image's asks the usual port
             labels={docker_labels.RUN: f"test-{os.getpid()}", **docker_labels.owner()},
         )
         try:
