@@ -70,8 +70,21 @@ def test_a_correct_client_passes(program: Write, scenario: str) -> None:
             "acked_never_lost",
             "never got it",
         ),
+        (
+            "            message = self.outbox[0]\n",
+            "            message = self.outbox[-1]\n",
+            "lost-answer",
+            "client_order",
+            "overtake message",
+        ),
     ],
-    ids=["new id on retry", "forgets on reconnect", "sent shown as delivered", "fetches nothing missed"],
+    ids=[
+        "new id on retry",
+        "forgets on reconnect",
+        "sent shown as delivered",
+        "fetches nothing missed",
+        "newest first",
+    ],
 )
 def test_a_mistake_is_caught_by_its_check(
     program: Write, old: str, new: str, scenario: str, check: str, told: str
