@@ -16,7 +16,7 @@ CONFIG: dict[str, Any] = {
     "version": "3.8",
     "services": {
         "web": {
-            "build": {"context": "/home/me/shop/web"},
+            "build": {"context": "/srv/shop/web"},
             "container_name": "web",
             "environment": {"DB": "postgres://postgres:5432"},
             "ports": ["80:8080", "9000:9000"],
@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
     },
     "networks": {"front": {"name": "shop_front"}, "back": {"name": "shop_back", "internal": True}},
     "volumes": {"data": {"name": "shop_data"}},
-    "secrets": {"key": {"file": "/home/me/key"}},
+    "secrets": {"key": {"file": "/srv/key"}},
 }
 
 

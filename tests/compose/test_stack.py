@@ -128,7 +128,7 @@ def test_a_project_that_does_not_come_up_is_told(
     project: Path, stack_spec: Spec, launched: Any, left: Any, run: str
 ) -> None:
     """With the tool's last words, and nothing is left."""
-    project.write_text(project.read_text().replace("./service.py:/service.py:ro", "./service.py:/service.py:wrong"))
+    project.write_text(project.read_text().replace("SAYS: store}", "SAYS: store}, entrypoint: [/no/such/program]"))
 
     async def scene() -> None:
         async with launched(stack_spec(STARTED), run):
