@@ -41,7 +41,14 @@ class Opened(Struct, frozen=True, kw_only=True, tag="opened"):
     opened_ms: int
 
 
-News = Put | Ended | Opened
+class Closed(Struct, frozen=True, kw_only=True, tag="closed"):
+    """A connection of a device has ended."""
+
+    key: Key
+    connection: str
+
+
+News = Put | Ended | Opened | Closed
 
 
 class Envelope(Struct, frozen=True):

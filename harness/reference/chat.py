@@ -57,8 +57,6 @@ EXIT_WRONG_SETTINGS = 2
 EXIT_CANNOT_START = 3
 GRACE_S = 1
 BACKLOG = 2048
-GRACE_OF_OTHERS_S = 0.5
-"""Other instances have so long to hand a message to a device before it is pushed."""
 HOW_TO_GET_LIBRARIES = "pip install 'chat-chaos[cluster]'"
 
 
@@ -99,8 +97,7 @@ def assemble(settings: Settings, parts: Parts) -> Service:
     books = InDatabase(settings.limits) if database.shared else InMemory(settings.limits, time.monotonic)
     limiter = parts.limiter(books)
     push_store = parts.push_store(database, enabled=settings.push_url is not None)
-    grace_s = GRACE_OF_OTHERS_S if database.shared else 0.0
-    push_worker = parts.push_worker(push_store, sessions.reaches, write_line, settings.push_url, grace_s)
+    push_worker = parts.push_worker(push_store, sessions, write_line, settings.push_url)
     store = parts.messages(database, parts.deduplication(), parts.audience(), push_store, system_clock)
     fanout = Fanout(sessions, Feeds(database), bus, push_worker.needless)
     chat = parts.chat(store, tokens, limiter, fanout, push_worker, write_line)
@@ -210,12 +207,18 @@ async def serve(
     write_line("started", port=settings.port, mutant=settings.mutant or None)
     await service.push_worker.start()
     upkeep = asyncio.create_task(service.upkeep.run())
+    upkeep.add_done_callback(_told_when_broken)
     await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
     upkeep.cancel()
     await asyncio.wait([upkeep])
     await service.push_worker.stop()
     service.database.close()
     write_line("stopped")
+
+
+def _told_when_broken(upkeep: asyncio.Task[None]) -> None:
+    if not upkeep.cancelled() and (cause := upkeep.exception()) is not None:
+        write_line("upkeep_failed", cause=repr(cause))
 
 
 def run(settings: Settings) -> None:

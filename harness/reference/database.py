@@ -22,6 +22,8 @@ from harness.reference.storage import Conflict, Connection, Engine, Failed, Job,
 ATTEMPTS = 5
 """How often a job is run that other instances get in the way of."""
 
+CLOSE_WITHIN_S = 0.7
+
 T = TypeVar("T")
 
 
@@ -68,9 +70,12 @@ class Lane:
         answer.add_done_callback(lambda _: timer.cancel())
 
     def close(self) -> None:
-        """Finish what is queued and let go of the connection; a database that does not answer is not waited for."""
+        """Take nothing more on."""
         self.entries.put(None)
-        self._thread.join(self.engine.stuck_s)
+
+    def join(self, within_s: float | None) -> None:
+        """Finish what is queued and let go of the connection; within seconds, or never if None, it is abandoned."""
+        self._thread.join(within_s)
         if not self._thread.is_alive():
             self.let_go()
 
@@ -186,9 +191,13 @@ class Database:
         return self._readers[next(self._turn) % len(self._readers)].put(job)
 
     def close(self) -> None:
-        """Finish all queued writes and let go of the database."""
-        for lane in (*self.writers, *self._readers):
+        """Finish all queued writes and let go of the database; a server that does not answer is not waited for long."""
+        lanes = (*self.writers, *self._readers)
+        for lane in lanes:
             lane.close()
+        end_s = time.monotonic() + CLOSE_WITHIN_S
+        for lane in lanes:
+            lane.join(max(0.0, end_s - time.monotonic()) if self.shared else None)
 
 
 def attempt(job: Job[Any], connection: Connection) -> Any:

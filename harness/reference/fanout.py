@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.reference.bus import Bus, Opened, Put
+from harness.reference.bus import Bus, Closed, Opened, Put
 from harness.reference.feeds import AT_ONCE, Feeds, Item
 from harness.reference.frames import Message, encode
 from harness.reference.sessions import Key, Session, Sessions
@@ -57,7 +57,17 @@ class Fanout:
 
     def leave(self, session: Session) -> None:
         """Forget a session that ended."""
-        self.sessions.unregister(session)
+        if self.sessions.unregister(session):
+            self._left(session)
+
+    def opened_elsewhere(self, news: Opened) -> None:
+        """Let a device have its session at another instance alone."""
+        replaced = self.sessions.opened_elsewhere(news.key, news.connection, news.opened_ms)
+        if replaced is not None:
+            self._left(replaced)
+
+    def _left(self, session: Session) -> None:
+        self._bus.publish(Closed(key=session.key, connection=session.connection))
         if not self.sessions.of(session.user):
             self._followers.pop(session.user, None)
 

@@ -9,14 +9,14 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from weakref import WeakValueDictionary
 
 from harness.reference.log import Log
 from harness.reference.push_store import Job, PushStore, Turn
-from harness.reference.sessions import Key
+from harness.reference.sessions import Key, Sessions
 from harness.reference.storage import StorageFailed
 
 AT_ONCE = 32
@@ -26,6 +26,9 @@ MAX_DELAY_S = 5.0
 JITTER = 0.25
 """Share of a delay that chance takes away; below a half, so that each delay is longer than the one before."""
 
+LEAVE_WITHIN_S = 0.5
+GRACE_MS = 500
+"""Another instance has so long to hand a message to a device that it is said to have."""
 AGAIN_MS = 200
 """Until the database, or the turn of a token, is asked for again."""
 TOO_MANY, GONE, OK_BELOW, SERVER_ERROR = 429, 410, 300, 500
@@ -51,12 +54,9 @@ class Answer:
 class PushWorker:
     """Carries jobs to the provider at ``url``, each token's one after the other."""
 
-    def __init__(
-        self, store: PushStore, reachable: Callable[[Key], bool], log: Log, url: str | None, grace_s: float = 0.0
-    ) -> None:
+    def __init__(self, store: PushStore, sessions: Sessions, log: Log, url: str | None) -> None:
         self._store = store
-        self._grace_ms = round(grace_s * 1000)
-        self._reachable = reachable
+        self._sessions = sessions
         self._log = log
         self._url = url
         self._ask: Callable[[Job], Awaitable[Answer]] = _nobody
@@ -83,6 +83,9 @@ class PushWorker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._open.aclose()
+        if self._url is not None:
+            with suppress(StorageFailed, TimeoutError):
+                await asyncio.wait_for(self._store.leave(), LEAVE_WITHIN_S)
 
     async def adopt(self) -> None:
         """Go on with the jobs that an earlier process, or another one that is gone, has left."""
@@ -91,14 +94,12 @@ class PushWorker:
                 self._begin(job)
 
     def take(self, jobs: Sequence[Job]) -> None:
-        """Take on a message's jobs, but for devices that have just got it live.
-
-        Those that other instances may reach are told by them within the grace.
-        """
-        needless = {(job.user, job.device) for job in jobs if self._reachable((job.user, job.device))}
+        """Take on a message's jobs, but for devices that have just got it live."""
+        needless = {(job.user, job.device) for job in jobs if self._sessions.reaches((job.user, job.device))}
         for job in jobs:
-            if (job.user, job.device) not in needless:
-                self._begin(replace(job, wait_ms=self._grace_ms))
+            key = (job.user, job.device)
+            if key not in needless:
+                self._begin(replace(job, wait_ms=GRACE_MS if key in self._sessions.elsewhere() else 0))
         if needless:
             self.needless(jobs[0].message_id, needless)
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
+import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
@@ -112,7 +113,11 @@ class RedisBus:
     def _read(self, message: Mapping[str, object], take: Callable[[News], None]) -> None:
         data = message["data"]
         if message["type"] == "message" and isinstance(data, bytes):
-            envelope = unpack(data)
+            try:
+                envelope = unpack(data)
+            except msgspec.DecodeError:
+                self._log("cache_misheard")  # an instance of another version
+                return
             if envelope.sender != self._instance:
                 take(envelope.news)
 

@@ -60,22 +60,45 @@ class Sessions:
 
     def __init__(self) -> None:
         self._live: dict[str, dict[str, Session]] = {}
+        self._elsewhere: dict[Key, str] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._live.values()))
 
     def register(self, session: Session) -> None:
         """Make this the device's session; the one it had is closed."""
+        self._elsewhere.pop(session.key, None)
         devices = self._live.setdefault(session.user, {})
         replaced = devices.get(session.device)
         devices[session.device] = session
         if replaced is not None:
             replaced.close(CLOSE_REPLACED)
 
-    def unregister(self, session: Session) -> None:
-        """Forget a session that ended, and not the one that has taken its device's place."""
-        if self.at(session.key) is session:
+    def unregister(self, session: Session) -> bool:
+        """Forget a session that ended, unless another has taken its device's place; tell whether it was listed."""
+        listed = self.at(session.key) is session
+        if listed:
             self.forget(session.key)
+        return listed
+
+    def opened_elsewhere(self, key: Key, connection: str, opened_ms: int) -> Session | None:
+        """Note a device's session at another instance; close, forget and return the older one that it has here."""
+        self._elsewhere[key] = connection
+        session = self.at(key)
+        if session is None or (session.opened_ms, session.connection) > (opened_ms, connection):
+            return None
+        session.close(CLOSE_REPLACED)
+        self.forget(key)
+        return session
+
+    def closed_elsewhere(self, key: Key, connection: str) -> None:
+        """Forget a session at another instance, and not the one that has taken its device's place."""
+        if self._elsewhere.get(key) == connection:
+            del self._elsewhere[key]
+
+    def elsewhere(self) -> Collection[Key]:
+        """Return the devices that were last heard of at other instances; what was missed is missing."""
+        return self._elsewhere.keys()
 
     def of(self, user: str) -> list[Key]:
         """Return a person's devices that are on the list."""
@@ -84,12 +107,6 @@ class Sessions:
     def tokens(self) -> list[bytes]:
         """Return the digests of the tokens that sessions were opened with."""
         return [session.identity.token for devices in self._live.values() for session in devices.values()]
-
-    def opened_elsewhere(self, key: Key, connection: str, opened_ms: int) -> None:
-        """Close the session of a device that has connected to another instance since."""
-        session = self.at(key)
-        if session is not None and (session.opened_ms, session.connection) < (opened_ms, connection):
-            session.close(CLOSE_REPLACED)
 
     def at(self, key: Key) -> Session | None:
         """Return the session of a device."""

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from harness.reference.bus import Bus, Ended, News, Opened, Put
+from harness.reference.bus import Bus, Closed, Ended, News, Opened, Put
 from harness.reference.fanout import Fanout
 from harness.reference.push import PushWorker
 from harness.reference.sessions import Sessions
@@ -50,7 +50,9 @@ class Upkeep:
             case Ended():
                 self._tokens.ended(news.user, news.tokens, news.how)
             case Opened():
-                self._sessions.opened_elsewhere(news.key, news.connection, news.opened_ms)
+                self._fanout.opened_elsewhere(news)
+            case Closed():
+                self._sessions.closed_elsewhere(news.key, news.connection)
 
     async def look_up(self) -> None:
         """Find what the bus has not told."""

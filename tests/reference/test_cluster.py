@@ -340,3 +340,48 @@ def test_a_push_token_that_is_gone_is_used_by_no_instance_again(start: Start, pr
         list(both.map(lambda device: [device.say("bob", f"{number}") for number in range(5)], devices))
     wait_until(lambda: chats.two.control("GET", "push-tokens") == {"registered": 0, "dropped": 1, "jobs": 0})
     assert len(provider.of("push-bob")) == 1
+
+
+def test_a_device_that_comes_back_to_the_other_instance_is_dropped_by_the_mutant(start: Start) -> None:
+    """``fanout_drops_on_reconnect`` cleans up by device at all instances: nothing comes live, a sync has it all."""
+    chats = start(MUTANT="fanout_drops_on_reconnect")
+    token = chats.one.login("bob")["token"]
+    bob, alice = chats.one.connect(token), chats.two.device("alice")
+    alice.say("bob", "live")
+    assert bob.next()["body"] == "live"
+    bob.vanish()
+    chats.one.closings("bob")
+    bob = chats.two.connect(token)
+    wait_until(lambda: chats.two.control("GET", "stats")["sessions"] == 1)
+    alice.say("bob", "dropped")
+    assert bob.waiting() == []
+    assert [item["body"] for item in bob.feed()] == ["live", "dropped"]
+
+
+def test_a_receipt_comes_before_delivery_for_a_device_that_was_elsewhere(start: Start) -> None:
+    """``receipt_before_delivery`` knows the devices of all instances, and which of them are there."""
+    chats = start(MUTANT="receipt_before_delivery")
+    alice, bob = chats.one.device("alice"), chats.two.device("bob")
+    alice.say("bob", "one")
+    assert bob.next()["body"] == "one"
+    assert alice.waiting() == []
+    bob.socket.close()
+    chats.two.closings("bob")
+    message_id = alice.say("bob", "two")["message_id"]
+    told = {"type": "receipt", "message_id": message_id, "state": "delivered", "by": "bob", "device": "phone"}
+    wait_until(lambda: told in alice.waiting() or not alice.say("bob", "again"))
+
+
+def test_ack_before_store_loses_what_both_have_acknowledged(start: Start) -> None:
+    """Both instances answer and deliver before the commit, do not block each other, and lose it in a crash."""
+    chats = start(MUTANT="ack_before_store")
+    token = chats.one.login("bob")["token"]
+    alice, carol, bob = chats.one.device("alice"), chats.two.device("carol"), chats.two.connect(token)
+    for number in range(3):
+        assert [alice.say("bob", f"a{number}")["type"], carol.say("bob", f"c{number}")["type"]] == ["ack", "ack"]
+    assert {bob.next()["body"] for _ in range(6)} == {f"{who}{number}" for who in "ac" for number in range(3)}
+    last = alice.say("bob", "lost")
+    for chat in (chats.one, chats.two):
+        chat.end(signal.SIGKILL)
+    chats.one.start()
+    assert last["message_id"] not in [item["message_id"] for item in chats.one.connect(token).feed()]

@@ -12,6 +12,7 @@ import pytest
 
 from harness.reference.push import Answer, Fate, PushWorker
 from harness.reference.push_client import wait_s
+from harness.reference.sessions import Sessions
 from harness.testing.reference_chat import ReferenceChat, free_port
 
 Start = Callable[..., ReferenceChat]
@@ -22,7 +23,7 @@ IN_BOTH_FORMS = True
 
 def worker() -> PushWorker:
     """Return a worker for the decisions that it makes alone."""
-    return PushWorker(None, lambda _: False, lambda *_, **__: None, None)  # type: ignore[arg-type]
+    return PushWorker(None, Sessions(), lambda *_, **__: None, None)  # type: ignore[arg-type]
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.reference.parts import Parts
-from harness.reference.sessions import Session, Sessions
+from harness.reference.sessions import Key, Session, Sessions
 
 
 class CleanedUpByDevice(Sessions):
@@ -16,12 +16,17 @@ class CleanedUpByDevice(Sessions):
         if left_over is not None:
             self.forget(session.key)
 
-    def unregister(self, session: Session) -> None:
+    def unregister(self, session: Session) -> bool:
         """Forget a session that said goodbye; a broken one stays, so that presence does not flicker."""
         if session.ended_cleanly:
-            super().unregister(session)
-        else:
-            super().register(session)
+            return super().unregister(session)
+        super().register(session)
+        return False
+
+    def closed_elsewhere(self, key: Key, connection: str) -> None:
+        """Clean up after another instance, by device as well."""
+        super().closed_elsewhere(key, connection)
+        self.forget(key)
 
 
 PARTS = Parts(sessions=CleanedUpByDevice)

@@ -34,9 +34,12 @@ class StoredIsDelivered(Chat):
     def _hand_out(self, origin: Key, appended: Appended, facts: dict[str, Field]) -> None:
         super()._hand_out(origin, appended, facts)
         sender, message_id = origin[0], appended.message.message_id
+        elsewhere = self._sessions.elsewhere()
+        for user, device in elsewhere:
+            self._devices[user].add(device)
         for user in appended.audience.keys() - {sender}:
             for device in sorted(self._devices[user]):
-                if not self._sessions.reaches((user, device)):
+                if not self._sessions.reaches((user, device)) and (user, device) not in elsewhere:
                     receipt = Receipt(message_id=message_id, state="delivered", by=user, device=device)
                     self._sessions.fan_out(encode(receipt), [sender])
 
