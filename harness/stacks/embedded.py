@@ -20,13 +20,12 @@ from harness.stacks.api import NOTHING, Processes, Stack
 from harness.stacks.embedded_stack import EmbeddedStack, Proxies
 from harness.stacks.filling import fill, placeholders
 from harness.stacks.folders import OWNER_FILE
+from harness.stacks.inherited import inherited
 from harness.stacks.making import Maker
 from harness.stacks.ports import LOOPBACK, Ports
 from harness.stacks.proxy_choice import EMBEDDED, IMAGE
 from harness.stacks.proxy_server import edges, make_proxies, running_proxy_server
 from harness.stacks.venvs import ensure
-
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
 
 class EmbeddedLauncher:
@@ -67,7 +66,7 @@ class EmbeddedLauncher:
         reachable = {*programs, *kinds}
         links = {name: link for name, link in edges(spec, self.name, people).items() if link.service in reachable}
         _check(spec, programs, links, mutant)
-        base = {name: self._environment[name] for name in _INHERITED if name in self._environment}
+        base = inherited(self._environment)
         logs = folder / "logs"
         venvs = await _venvs(spec, programs, processes, environ=self._environment, logs=logs)
         data = await processes.temporary_folder("data")
