@@ -25,7 +25,8 @@ _KEYS = frozenset({"title", "promise", "needs", "subject", "severity", "minimum"
 class PromiseNeed:
     """Which promise a check judges against: a field of ``Promises``, and the values under which it holds.
 
-    No ``field``: judged always. No ``values``: any declared value will do.
+    No ``field``: judged always. No ``values``: any declared value will do. A promise of
+    several things is made when one of the values is among them.
     """
 
     field: str = ""
@@ -36,7 +37,8 @@ class PromiseNeed:
         if not self.field:
             return True
         value = getattr(promises, self.field)
-        return value is not None and (not self.values or value in self.values)
+        several = value if isinstance(value, tuple) else (value,)
+        return value is not None and (not self.values or not set(self.values).isdisjoint(several))
 
     def __str__(self) -> str:
         name = self.field.removesuffix("_s") or "always"

@@ -1,5 +1,5 @@
 -- title: What was only sent is not shown as delivered
--- promise: receipts
+-- promise: receipts = delivered
 -- needs: server_accepted, delivery_receipt_received
 -- subject: service, client
 -- severity: major

@@ -79,3 +79,16 @@ def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
     """No traceback for a wrong path."""
     with pytest.raises(UsageError, match="cannot read the check"):
         load_check(tmp_path / "none.sql")
+
+
+@pytest.mark.parametrize(
+    ("promises", "made"),
+    [
+        (Promises(receipts=()), False),
+        (Promises(receipts=("read",)), False),
+        (Promises(receipts=("delivered", "read")), True),
+    ],
+)
+def test_one_of_several_promised_things_is_enough(promises: Promises, made: bool) -> None:
+    """What is shown as delivered is judged where receipts of delivery are promised, whatever else is."""
+    assert checks()["sent_not_delivered"].promise.made_by(promises) is made
