@@ -1,7 +1,7 @@
 """A running stack that gets more edges: people who turn up later have ways of their own through the proxy server.
 
-A proxy in a container can be reached only by ports that were published when it was made. There the stack has edges of
-people who do not exist yet, and lends them.
+A proxy in a container can be reached only by ports that were published when it was made, and what is made on a server
+of others has to be in the journal first. There the stack has edges of people who do not exist yet, and lends them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from harness.proxy.adapter import LinkProxyHandle, ToxiproxyServer
 from harness.proxy.api import LinkProxy, ProxyUnavailable
 from harness.scenario.scene import own_link
 from harness.stacks.api import Stack
-from harness.stacks.launchers import IN_CONTAINERS
+from harness.stacks.launchers import EXTERNAL, IN_CONTAINERS
 
 SPARE = 16
 """People and further devices that one test may name where edges cannot be made later."""
+LENDING = IN_CONTAINERS | {EXTERNAL}
 
 
 class _WithLent:
@@ -70,7 +71,7 @@ async def with_edges(
     The proxies are named after the run and deleted at the end; those of the ``spare`` people, where there are any, are
     lent. Raises ``EnvironmentFault`` when they cannot be made.
     """
-    if stack.launcher in IN_CONTAINERS:
+    if stack.launcher in LENDING:
         async with _lent(stack, owners, spare) as lent:
             yield lent
     else:
@@ -80,7 +81,7 @@ async def with_edges(
 
 def spare_people(launcher: str) -> list[str]:
     """Names of the people whose edges a stack has to have from its start, to be lent later."""
-    return [f"spare-{number}" for number in range(1, SPARE + 1)] if launcher in IN_CONTAINERS else []
+    return [f"spare-{number}" for number in range(1, SPARE + 1)] if launcher in LENDING else []
 
 
 @asynccontextmanager
