@@ -159,6 +159,9 @@ def test_the_log_tells_ids_and_neither_text_nor_secret(start: Start) -> None:
         {"DB": ""},
         {"DB": "postgres://db"},
         {"DB": "sqlite:"},
+        {"DB": "postgresql:chat"},
+        {"CACHE": "memcached://cache"},
+        {"CACHE": "redis://cache"},
         {"PORT": ""},
         {"PORT": "http"},
         {"PORT": "0"},
@@ -177,6 +180,13 @@ def test_a_wrong_setting_is_named(wrong: dict[str, str]) -> None:
     variable = "CONTROL_TOKEN" if wrong == {"CONTROL_PORT": "8081"} else next(iter(wrong))
     with pytest.raises(WrongSettings, match=f"^{variable} is"):
         Settings.of(GOOD | wrong)
+
+
+def test_a_password_in_a_wrong_setting_is_not_told() -> None:
+    """Of an address that is not understood only its scheme is shown."""
+    with pytest.raises(WrongSettings) as wrong:
+        Settings.of(GOOD | {"DB": "mysql://chat:the-password@db/chat"})
+    assert "the-password" not in str(wrong.value)
 
 
 def test_a_wrong_setting_ends_the_process_with_one_sentence() -> None:
