@@ -68,6 +68,12 @@ class Check:
     applies: str | None = None
     reads: Literal["history", "logs"] = "history"
 
+    @property
+    def sql(self) -> str:
+        """All that it asks."""
+        parts = (self.applies, self.given, self.exercised, self.undecided, self.violations)
+        return ";\n".join(part for part in parts if part)
+
 
 NO_LEAKS = Check(
     id="no_leaks",

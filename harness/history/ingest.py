@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,12 +18,13 @@ import msgspec
 from harness.core.errors import UsageError
 from harness.core.events import SCHEMA_VERSION, Event
 from harness.history.integrity import SILENCE_NS, Gap, Integrity, Silence
+from harness.history.tables import statements
 
 if TYPE_CHECKING:
     import duckdb
 
 MEMORY_LIMIT = "600MB"
-"""What DuckDB may hold; beyond it, it spills to the temporary folder. A million events need less."""
+"""What DuckDB may hold in one process; beyond it, it spills to the temporary folder. A million events need less."""
 
 _ALWAYS = ("v", "run", "writer", "seq", "mono_ns", "wall_ns", "event", "observer")
 _TAIL = 1 << 16
@@ -39,6 +39,8 @@ class History:
     """
 
     db: duckdb.DuckDBPyConnection
+    name: str
+    """What DuckDB calls it."""
     files: tuple[Path, ...]
     integrity: Integrity
 
@@ -55,7 +57,7 @@ class History:
         """Yield events in the order of their time; ``where`` is an SQL condition over the event's keys."""
         names = list(columns())
         cursor = self.db.cursor()
-        cursor.execute("use run")
+        cursor.execute(f"use {self.name}")
         query = cursor.execute(
             f"select {', '.join(names)} from events where {where} order by mono_ns, writer, seq",  # noqa: S608 - ours
             list(parameters),
@@ -65,7 +67,7 @@ class History:
 
     def close(self) -> None:
         """Give the memory back."""
-        self.db.close()
+        _let_go(self.db, self.name)
 
     def __enter__(self) -> Self:
         return self
@@ -74,23 +76,25 @@ class History:
         self.close()
 
 
-def open_history(sources: Sequence[Path], *, parquet: Path | None = None) -> History:
+def open_history(sources: Sequence[Path], *, parquet: Path | None = None, ask: str | None = None) -> History:
     """Read run folders, events folders or event files; with ``parquet``, also keep them there in compact form.
 
-    Raises ``UsageError`` for a path that does not exist, holds no events or is something else.
+    ``ask`` is the SQL that is going to be asked, for which not all tables have to be made. Raises ``UsageError`` for a
+    path that does not exist, holds no events or is something else.
     """
     files = event_files(sources)
-    db = _connect()
+    db, name = _connect()
     try:
         bad = _load(db, files)
         integrity = _integrity(db, bad)
-        db.execute(resources.files("harness.history").joinpath("views.sql").read_text("utf-8"))
+        for statement in statements(ask):
+            db.execute(statement)
         if parquet is not None:
             _keep(db, parquet)
     except BaseException:
-        db.close()
+        _let_go(db, name)
         raise
-    return History(db, files, integrity)
+    return History(db, name, files, integrity)
 
 
 def event_files(sources: Sequence[Path]) -> tuple[Path, ...]:
@@ -128,16 +132,31 @@ def _files_of(source: Path) -> list[Path]:
     return found
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
+def _connect() -> tuple[duckdb.DuckDBPyConnection, str]:
+    """Make room for one more history; return the connection to it and its name."""
+    name = f"run_{secrets.token_hex(6)}"
+    db = _engine().cursor()
+    db.execute(f"attach ':memory:' as {name} (compress)")
+    db.execute(f"use {name}")
+    return db, name
+
+
+def _let_go(db: duckdb.DuckDBPyConnection, name: str) -> None:
+    db.execute("use memory")
+    db.execute(f"detach {name}")
+    db.close()
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    """The one database of this process: making another takes as long as reading a short history."""
     import duckdb  # noqa: PLC0415 - 50 ms that only a command with a history should pay
 
-    db = duckdb.connect(":memory:")
-    db.execute(f"set memory_limit='{MEMORY_LIMIT}'")
+    engine = duckdb.connect(":memory:")
+    engine.execute(f"set memory_limit='{MEMORY_LIMIT}'")
     # DuckDB makes this folder when it first spills and removes it when it closes.
-    db.execute("set temp_directory = ?", [f"{tempfile.gettempdir()}/chat-chaos-spill-{secrets.token_hex(6)}"])
-    db.execute("attach ':memory:' as run (compress)")
-    db.execute("use run")
-    return db
+    engine.execute("set temp_directory = ?", [f"{tempfile.gettempdir()}/chat-chaos-spill-{secrets.token_hex(6)}"])
+    return engine
 
 
 def _load(db: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[str, int]:

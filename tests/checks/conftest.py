@@ -41,7 +41,7 @@ def by_sql(
 ) -> dict[str, Judged]:
     """Judge events by the SQL of every check, or of only one."""
     write_events(folder, events)
-    with open_history([folder]) as history:
+    with open_history([folder], ask=f"settings; {checks()[only].sql}" if only else None) as history:
         prepare(history, promises, recover_within_s, client)
         chosen = {name: check for name, check in checks().items() if only in {None, name} and check.violations}
         found = {name: examine(history, check) for name, check in chosen.items()}

@@ -142,7 +142,7 @@ class HistoryHandle:
         for key in given:
             one_of("key of an event", key, Event.__struct_fields__)
         where = " and ".join(f"{key} = ?" for key in given) or "true"
-        with self._open() as history:
+        with self._open("") as history:
             return list(history.events(where, [self._known(value) for value in given.values()]))
 
     def _known(self, value: Any) -> Any:
@@ -151,7 +151,7 @@ class HistoryHandle:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the events so far in SQL (DuckDB); the tables are those that checks use."""
-        with self._open() as history:
+        with self._open(sql) as history:
             return history.rows(sql, parameters)
 
     def check(self, *checks: str) -> tuple[CheckResult, ...]:
@@ -182,8 +182,8 @@ class HistoryHandle:
             report.attach(evidence)
         return evidence
 
-    def _open(self) -> History:
-        return open_history([self._run.folder.path])
+    def _open(self, ask: str) -> History:
+        return open_history([self._run.folder.path], ask=ask)
 
 
 class ProxyHandle:
