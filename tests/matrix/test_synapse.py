@@ -1,0 +1,186 @@
+"""The driver and the stack against a real Synapse, where this machine has one installed already."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.core.clock import SystemClock
+from harness.core.errors import EnvironmentFault
+from harness.core.stack import StackSpec
+from harness.drivers.api import (
+    Accepted,
+    Delivered,
+    Device,
+    Endpoint,
+    Outgoing,
+    Page,
+    Person,
+    Receipt,
+    Refreshed,
+    Refused,
+)
+from harness.drivers.matrix.driver import MatrixDriver, make
+from harness.drivers.matrix.session import MatrixSession
+from harness.scenario.stackfile import load_stack
+from harness.stacks.api import Stack
+from harness.stacks.embedded import EmbeddedLauncher
+from harness.stacks.venvs import cache_folder
+from harness.stacks.watcher_client import Watcher
+
+pytestmark = pytest.mark.slow
+
+VERSION = load_stack("synapse").parameters["version"]
+PEOPLE = ("alice", "bob")
+PATIENCE_S = 120
+LIFE_S = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Alice's and bob's phones on a running server, and their room."""
+
+    stack: Stack
+    driver: MatrixDriver
+    alice: MatrixSession
+    bob: MatrixSession
+    room: str
+
+    def says(self, number: int) -> Outgoing:
+        """A message of alice's."""
+        return Outgoing(f"c{number}", self.room, "bob", f"hello {number}", 0)
+
+
+Play = Callable[[Callable[[Meeting], Awaitable[None]]], None]
+
+
+@asynccontextmanager
+async def meeting(spec: StackSpec, folder: Path, timeline: str) -> AsyncIterator[Meeting]:
+    """Launch a server, make accounts and connect."""
+    chosen = {"people": frozenset[str](), "mutant": None, "key": "00"}
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Watcher.start(folder / "journal.jsonl", run="test") as watcher,
+        EmbeddedLauncher().launch(spec, processes=watcher, run="test", folder=folder, **chosen) as stack,
+    ):
+        secret = spec.parameters["registration_secret"]
+        driver = make({"server_name": "chat.test", "registration_secret": secret, "timeline": timeline})
+        url = stack.url("client->chat")
+        devices = {name: Device(f"{name}/phone", name, "ios", "1.0.0") for name in PEOPLE}
+        people = [Person(name, name.title(), (device,)) for name, device in devices.items()]
+        accounts = await driver.provision(people, Endpoint(url, url))
+        await driver.introduce([PEOPLE])
+        sessions = []
+        for name, device in devices.items():
+            session = await driver.connect(accounts[name], device, Endpoint(url, url), clock=SystemClock())
+            assert isinstance(session, MatrixSession)
+            sessions.append(session)
+        yield Meeting(stack, driver, *sessions, driver.direct_conversation(*PEOPLE))
+        for session in sessions:
+            await session.close()
+
+
+@pytest.fixture
+def play(tmp_path: Path, request: pytest.FixtureRequest) -> Play:
+    """Runs a scene on a server; parameters of the stack and ``timeline`` of the driver by the marker ``params``."""
+    if not list(cache_folder(os.environ).glob(f"matrix-synapse-{VERSION}-*/bin/python")):
+        pytest.skip(f"Synapse {VERSION} is not installed: chat-chaos run --stack synapse does that")
+    parameters = dict(getattr(request, "param", {}))
+    timeline = parameters.pop("timeline", "100")
+
+    def run(scene: Callable[[Meeting], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            async with meeting(load_stack("synapse", parameters=parameters), tmp_path, timeline) as met:
+                await scene(met)
+
+        asyncio.run(whole())
+
+    return run
+
+
+async def the_end(session: MatrixSession, cursor: str | None = None) -> list[Delivered]:
+    """Everything that a device finds behind its cursor."""
+    items: list[Delivered] = []
+    while True:
+        page = await session.sync(cursor)
+        assert isinstance(page, Page)
+        items.extend(page.items)
+        if not page.more:
+            return items
+        cursor = page.cursor
+
+
+@pytest.mark.parametrize("play", [{"timeline": "2"}], indirect=True)
+def test_messages_arrive_once_and_in_order_over_gaps(play: Play) -> None:
+    """A repeated transaction is the same event; timelines of two events leave gaps that are filled without a double."""
+
+    async def scene(met: Meeting) -> None:
+        for number in range(8):
+            first, second = [await met.alice.send(met.says(number), attempt=attempt) for attempt in (1, 2)]
+            assert isinstance(first, Accepted)
+            assert first == second
+        wanted = [f"c{number}" for number in range(8)]
+        incoming = met.bob.incoming()
+        live = [await anext(incoming) for _ in wanted]
+        assert [item.client_message_id for item in live if isinstance(item, Delivered)] == wanted
+        assert [item.client_message_id for item in await the_end(met.bob)] == wanted
+
+    play(scene)
+
+
+def test_reading_is_told_and_a_killed_server_keeps_everything(play: Play) -> None:
+    """Alice hears of it on her live connection; after kill -9 the same data is there at the same port."""
+
+    async def scene(met: Meeting) -> None:
+        sent = await met.alice.send(met.says(1), attempt=1)
+        assert isinstance(sent, Accepted)
+        await the_end(met.bob)
+        assert await met.bob.mark(sent.message_id, "read") is None
+        async for item in met.alice.incoming():
+            if isinstance(item, Receipt):
+                assert item == Receipt(sent.message_id, "read", "bob")
+                break
+        await met.stack.signal("chat", signal.SIGKILL)
+        assert await met.stack.wait_exit("chat", 10)
+        await met.stack.start("chat")
+        assert await met.stack.healthy("chat", 60)
+        assert await met.alice.send(met.says(1), attempt=2) == sent
+        assert await met.alice.send(met.says(2), attempt=1) != sent
+        assert [item.client_message_id for item in await the_end(met.bob)] == ["c1", "c2"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("play", [{"token_ttl": "2s", "rate": "0.2", "burst": "4"}], indirect=True)
+def test_tokens_expire_and_limits_are_told(play: Play) -> None:
+    """An expired token is told apart from a revoked one, and refreshing helps; a limit says how long to wait."""
+
+    async def scene(met: Meeting) -> None:
+        await asyncio.sleep(LIFE_S)
+        assert await met.alice.send(met.says(1), attempt=1) == Refused("token_expired", 401)
+        assert isinstance(await met.alice.refresh(), Refreshed)
+        limited = [await met.alice.send(met.says(number), attempt=1) for number in range(2, 9)]
+        assert any(isinstance(each, Refused) and each.http_status == 429 and each.retry_after_ms for each in limited)
+
+    play(scene)
+
+
+def test_a_server_that_dies_at_its_start_is_told_with_its_own_words(play: Play, tmp_path: Path) -> None:
+    """A configuration that it cannot read."""
+    del play
+    broken = load_stack("synapse", parameters={"token_ttl": "soon"})
+
+    async def launch() -> None:
+        async with meeting(broken, tmp_path, "100"):
+            pass
+
+    with pytest.raises(EnvironmentFault, match="ended with status 1 before it was healthy") as told:
+        asyncio.run(launch())
+    assert "soon" in told.value.what
