@@ -17,15 +17,15 @@ ChatChaos = Callable[..., Ended]
 COMMANDS = ("demo", "run", "validate", "explain", "list", "schema", "mutants", "check", "trace", "proxy")
 
 
-def test_the_version_is_told(chat_chaos: ChatChaos) -> None:
+def test_the_version_is_told(chat_chaos_process: ChatChaos) -> None:
     """``--version`` prints one line."""
-    ended = chat_chaos("--version")
+    ended = chat_chaos_process("--version")
     assert (ended.returncode, ended.stdout) == (0, f"chat-chaos {harness.__version__}\n")
 
 
-def test_help_names_every_command_and_the_exit_codes(chat_chaos: ChatChaos) -> None:
+def test_help_names_every_command_and_the_exit_codes(chat_chaos_process: ChatChaos) -> None:
     """Help fits a page: all commands, each with a whole sentence, and the exit codes."""
-    told = chat_chaos("--help").stdout
+    told = chat_chaos_process("--help").stdout
     assert [name for name in COMMANDS if f"\n  {name} " not in told] == []
     assert "..." not in told.partition("Commands:")[2]
     assert "130 interrupted" in told
