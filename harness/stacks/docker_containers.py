@@ -65,12 +65,14 @@ class Containers:
         for name, known_as in others:
             await self.join(instance, name, known_as)
 
-    async def join(self, instance: Instance, network: str, alias: str | None = None) -> None:
-        """Connect a container to a network."""
+    async def join(
+        self, instance: Instance, network: str, alias: str | None = None, *, address: str | None = None
+    ) -> None:
+        """Connect a container to a network, at an address of the network if one is given."""
         aliases = None if alias is None else [alias]
         await self.calls(
             f"connect {instance.role} to network {network}",
-            lambda api: api.connect_container_to_network(instance.id, network, aliases=aliases),
+            lambda api: api.connect_container_to_network(instance.id, network, aliases=aliases, ipv4_address=address),
         )
 
     async def start(self, instance: Instance) -> None:

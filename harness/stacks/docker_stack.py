@@ -20,6 +20,7 @@ from harness.stacks.api import ProviderControl, ServiceControl, ServiceState
 from harness.stacks.control import ReferenceControl
 from harness.stacks.docker_calls import EngineRefused
 from harness.stacks.docker_containers import Containers
+from harness.stacks.docker_containment import DockerContainment
 from harness.stacks.docker_control import ReplicatedControl
 from harness.stacks.docker_instances import FAKETIME_LABEL, OFFSET, Instance
 from harness.stacks.embedded_stack import CHAT
@@ -68,6 +69,7 @@ class DockerStack:
         self.proxy = ways.info
         self.logs = logs
         self.containers = containers
+        self.containment = DockerContainment(self)
         self._ways = ways
         self._providers = providers
         self._instances = instances

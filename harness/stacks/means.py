@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.core.stack import StackSpec, base_link
 from harness.stacks.external_plan import CLIENT, has_way
-from harness.stacks.forms import without_form
+from harness.stacks.forms import DOCKER, without_form
 from harness.stacks.launchers import COMPOSE, EXTERNAL, outlives_runs
 
 _CONTROL = "there is no control port that the harness knows"
@@ -15,6 +15,7 @@ _WITHOUT_OWN_PROGRAMS = (
     ("push.", "its notifications do not go to a simulator"),
 )
 """By the beginning of a kind's name: what takes a program that was made for it."""
+_OF_CONTAINERS = ("network.partition", "resource.")
 
 
 def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: str) -> str:
@@ -24,8 +25,14 @@ def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: 
     """
     if targets == "device":
         return ""
+    if why := _uncontained(launcher, kind, target):
+        return why
     if launcher not in {COMPOSE, EXTERNAL}:
         return without_form(launcher, spec, targets=targets, target=target)
+    return _elsewhere(launcher, spec, kind=kind, targets=targets, target=target)
+
+
+def _elsewhere(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: str) -> str:
     if targets == "link":
         return "" if _goes(launcher, spec, base_link(target)) else f"link {target} does not go through a proxy"
     for prefix, reason in _WITHOUT_OWN_PROGRAMS:
@@ -35,6 +42,16 @@ def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: 
         return f"{kind}: {targets} {target} runs by itself, only links to it can be disturbed"
     service = spec.services.get(target)
     return "" if service is not None and service.compose is not None else f"{kind}: {target} is not in the project"
+
+
+def _uncontained(launcher: str, kind: str, target: str) -> str:
+    if not kind.startswith(_OF_CONTAINERS):
+        return ""
+    if launcher != DOCKER:
+        return f"{kind} needs containers of the run's own, which only the docker launcher has"
+    if base_link(target).startswith(f"{CLIENT}->"):
+        return f"{kind}: the people at the beginning of link {target} are in no container"
+    return ""
 
 
 def _goes(launcher: str, spec: StackSpec, name: str) -> bool:
