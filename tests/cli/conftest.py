@@ -24,14 +24,15 @@ def chat_chaos(
     def start(*arguments: str | Path, cwd: Path = tmp_path, **environ: str) -> Ended:
         command = ["chat-chaos", *map(str, arguments)]
         capsys.readouterr()
-        with monkeypatch.context() as here, pytest.raises(SystemExit) as ended:
+        with monkeypatch.context() as here:
             for name in ("NO_COLOR", "FORCE_COLOR"):
                 here.delenv(name, raising=False)
             for name, value in environ.items():
                 here.setenv(name, value)
             here.chdir(cwd)
             here.setattr(sys, "argv", command)
-            main()
+            with pytest.raises(SystemExit) as ended:
+                main()
         said = capsys.readouterr()
         return subprocess.CompletedProcess(command, int(ended.value.code or 0), said.out, said.err)
 
