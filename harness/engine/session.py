@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import __version__
+from harness.checks.catalogue import checks
 from harness.core.digests import canary
 from harness.core.errors import NothingSelected, UsageError
 from harness.core.ids import new_run_id
@@ -197,9 +198,20 @@ def unsupported(plan: ScenarioPlan, spec: StackSpec, *, launcher: str, proxy: st
     return [
         *(f"stack {spec.name} has no {need}" for need in missing),
         *(kept_from[need] for need in needs if need in kept_from and need not in missing),
+        *unpromised(plan, spec),
         *without_means(plan.faults, spec, launcher),
         *own_client(plan, spec),
         *uncarried(plan, spec, wanted(spec, launcher, proxy)),
+    ]
+
+
+def unpromised(plan: ScenarioPlan, spec: StackSpec) -> list[str]:
+    """Return which of the checks that a scenario requires judge what the stack never promised."""
+    needed = {name: checks()[name].promise for name in plan.required_checks if name in checks()}
+    return [
+        f"stack {spec.name} does not promise {need}, which {name} judges"
+        for name, need in needed.items()
+        if not need.made_by(spec.promises)
     ]
 
 
