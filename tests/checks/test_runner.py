@@ -35,25 +35,29 @@ def history_of(builder: HistoryBuilder, folder: Path) -> History:
     return open_history([builder.write(folder / "events")])
 
 
-@pytest.fixture
-def healthy(tmp_path: Path) -> Iterator[History]:
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Two messages, sent once each, stored and received."""
     builder = HistoryBuilder().online(*DEVICES)
     messages = [builder.send(name, at_s) for name, at_s in (("m1", 2.0), ("m2", 3.0))]
     for message in messages:
         builder.live(message, "bob/phone", message.answered_s + 0.01)
-    with history_of(builder.final_sync(*DEVICES).archive(PEOPLE, messages), tmp_path) as history:
+    with history_of(
+        builder.final_sync(*DEVICES).archive(PEOPLE, messages), tmp_path_factory.mktemp("healthy")
+    ) as history:
         yield history
 
 
-@pytest.fixture
-def broken(tmp_path: Path) -> Iterator[History]:
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Eight messages lost in a crash and one that a device missed later, without any fault."""
     builder = HistoryBuilder().online(*DEVICES).fault("crash", 3.0, 4.0, kind="process.kill")
     for number in range(8):
         builder.send(f"lost{number}", 2.5 + number / 10)
     missed = builder.send("missed", 15.0)
-    with history_of(builder.final_sync(*DEVICES).archive(PEOPLE, [missed]), tmp_path) as history:
+    with history_of(
+        builder.final_sync(*DEVICES).archive(PEOPLE, [missed]), tmp_path_factory.mktemp("broken")
+    ) as history:
         yield history
 
 
