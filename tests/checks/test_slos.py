@@ -25,7 +25,7 @@ def measure(tmp_path: Path) -> Measure:
 
     def measured(builder: HistoryBuilder, samples: int | None = None, **bounds: float) -> dict[str, Figures]:
         plans = [SloPlan(name, bound, samples) for name, bound in bounds.items()]
-        asked = "; ".join(level.sql for level in LEVELS.values())
+        asked = "; ".join(level.sql for level in LEVELS)
         with open_history([builder.write(tmp_path / "events")], ask=asked) as history:
             return {str(one["id"]): one for one in judge_slos(history, plans)}
 
