@@ -44,7 +44,7 @@ def test_the_service_comes_back_after_a_crash(chaos_stack, chaos_inject):
         assert answer.status == 200
 
 
-def test_a_toxic_of_ones_own(chaos_stack, chaos_proxy):
+def test_a_toxic_of_ones_own(chaos_proxy):
     """toxiproxy-python's own objects, for what no fault kind does; it is undone after the test."""
     chat = chaos_proxy("client->chat")
     chat.add_toxic(name="slow", type="latency", attributes={"latency": 50})

@@ -148,7 +148,13 @@ def test_an_unknown_stack(name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place", "text", "hint"),
     [
-        ("kind: reference", "kind: ref", "3:16", "no driver is called 'ref'", "known: matrix, python, reference, stdio, websocket"),
+        (
+            "kind: reference",
+            "kind: ref",
+            "3:16",
+            "no driver is called 'ref'",
+            "known: matrix, python, reference, stdio, websocket",
+        ),
         ("[groups]", "groups", "4:15", "expected a list, not 'groups'", ""),
         (
             "forever",
