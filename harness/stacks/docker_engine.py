@@ -30,14 +30,18 @@ class Engine:
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def call(self, method: str, path: str, *, within_s: float, **query: str) -> bytes:
+    def call(
+        self, method: str, path: str, *, within_s: float, body: Mapping[str, Any] | None = None, **query: str
+    ) -> bytes:
         """Send a request and return the body of its good answer; raises ``EngineTrouble`` for any other."""
-        return b"".join(self.stream(method, path, within_s=within_s, **query))
+        return b"".join(self.stream(method, path, within_s=within_s, body=body, **query))
 
-    def stream(self, method: str, path: str, *, within_s: float | None, **query: str) -> Iterator[bytes]:
+    def stream(
+        self, method: str, path: str, *, within_s: float | None, body: Mapping[str, Any] | None = None, **query: str
+    ) -> Iterator[bytes]:
         """Send a request and yield the body of its good answer as it comes; raises ``EngineTrouble`` for any other.
 
-        ``within_s`` bounds the wait for each piece.
+        ``body`` is sent as JSON; ``within_s`` bounds the wait for each piece.
         """
         import http.client  # noqa: PLC0415 - heavy, and a watcher needs it at the end only
         from urllib.parse import urlencode  # noqa: PLC0415
@@ -47,7 +51,9 @@ class Engine:
         except OSError as problem:
             raise EngineTrouble(f"no engine answers at {self.address}: {problem.strerror or problem}") from None
         try:
-            connection.request(method, f"{path}?{urlencode(query)}", headers={"Connection": "close"})
+            headers = {"Connection": "close", **({} if body is None else {"Content-Type": "application/json"})}
+            content = None if body is None else json.dumps(body)
+            connection.request(method, f"{path}?{urlencode(query)}", content, headers)
             answer = connection.getresponse()
             if answer.status >= _TROUBLE_FROM:
                 raise EngineTrouble(f"{method} {path}: status {answer.status}: {_message(answer.read())}")

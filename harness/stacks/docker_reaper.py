@@ -18,29 +18,36 @@ from harness.stacks import docker_labels
 from harness.stacks.docker_engine import Engine, EngineTrouble, plain
 
 CALL_WITHIN_S = 5.0
+REMOVED_WITHIN_S = 10.0
+"""One container may wait for all the others: the kernel's packet filter is changed by one at a time."""
 PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A container, network or volume; ``kind`` is its part of the engine's paths."""
+    """A container, network or volume; ``kind`` is its part of the engine's paths.
+
+    ``open_to`` are the networks by which a container could reach others, in the order in which the engine prefers
+    them: by the first its ports are published.
+    """
 
     kind: str
     id: str
     labels: Mapping[str, str]
+    open_to: tuple[str, ...] = ()
 
 
 def things(engine: Engine, label: str) -> list[Thing]:
-    """Return everything with a label, in the order in which it can be removed; raises ``EngineTrouble``."""
-    found: list[Thing] = []
-    for kind, path, key, query in (
-        ("containers", "/containers/json", "Id", {"all": "1"}),
-        ("networks", "/networks", "Id", {}),
-        ("volumes", "/volumes", "Name", {}),
-    ):
-        listed = engine.listed(path, label, within_s=CALL_WITHIN_S, **query)
-        found += [Thing(kind, each[key], _labels(each)) for each in listed]
-    return found
+    """Return everything with a label; raises ``EngineTrouble``."""
+    containers = engine.listed("/containers/json", label, within_s=CALL_WITHIN_S, all="1")
+    networks = engine.listed("/networks", label, within_s=CALL_WITHIN_S)
+    volumes = engine.listed("/volumes", label, within_s=CALL_WITHIN_S)
+    ways_out = {each["Name"]: each["Id"] for each in networks if not each["Internal"]}
+    return [
+        *(Thing("containers", each["Id"], _labels(each), _open_to(each, ways_out)) for each in containers),
+        *(Thing("networks", each["Id"], _labels(each)) for each in networks),
+        *(Thing("volumes", each["Name"], _labels(each)) for each in volumes),
+    ]
 
 
 def remove_run(engine: Engine, run: str, *, within_s: float, settle_s: float = 0.0) -> int:
@@ -57,8 +64,8 @@ def remove_run(engine: Engine, run: str, *, within_s: float, settle_s: float = 0
             return len(found)
         if not found:
             time.sleep(PAUSE_S)
-        for kind in ("containers", "networks", "volumes"):
-            together([_removal(engine, thing) for thing in found if thing.kind == kind])
+        together([_removal(engine, thing) for thing in found if thing.kind == "containers"])
+        together([_removal(engine, thing) for thing in found if thing.kind != "containers"])
 
 
 def sweep(engine: Engine, *, within_s: float) -> list[str]:
@@ -100,11 +107,10 @@ def _removal(engine: Engine, thing: Thing) -> Callable[[], None]:
 
     def remove() -> None:
         if thing.kind == "containers":
-            with suppress(EngineTrouble):  # not running
-                engine.call("POST", f"/containers/{thing.id}/kill", within_s=CALL_WITHIN_S)
             save_log(engine, thing)
+            _leave(engine, thing)
         with suppress(EngineTrouble):
-            engine.call("DELETE", f"/{thing.kind}/{thing.id}", within_s=CALL_WITHIN_S, **_FORCE.get(thing.kind, {}))
+            engine.call("DELETE", f"/{thing.kind}/{thing.id}", within_s=REMOVED_WITHIN_S, **_FORCE.get(thing.kind, {}))
 
     return remove
 
@@ -124,6 +130,22 @@ def save_log(engine: Engine, thing: Thing) -> None:
         with open(f"{target}.part", "wb") as file:  # noqa: PTH123 - same
             file.writelines(said)
         os.replace(f"{target}.part", target)  # noqa: PTH105 - same
+
+
+def _leave(engine: Engine, thing: Thing) -> None:
+    """Take a container off all open networks but the preferred one.
+
+    The engine would begin with that one, publish all ports anew on the next, and so on, which takes seconds.
+    """
+    for network in thing.open_to[1:]:
+        with suppress(EngineTrouble):
+            body = {"Container": thing.id, "Force": True}
+            engine.call("POST", f"/networks/{network}/disconnect", within_s=CALL_WITHIN_S, body=body)
+
+
+def _open_to(container: Mapping[str, Any], ways_out: Mapping[str, str]) -> tuple[str, ...]:
+    joined = container.get("NetworkSettings", {}).get("Networks") or {}
+    return tuple(ways_out[name] for name in sorted(joined) if name in ways_out)
 
 
 def _labels(each: Mapping[str, Any]) -> Mapping[str, str]:

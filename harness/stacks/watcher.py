@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -120,15 +121,20 @@ class Watcher:
     def end(self, *, released: bool) -> None:
         """Take back every fault in force, end every process, remove every temporary folder."""
         started = time.monotonic()
+        # Nothing is forked any more, so another thread does no harm.
+        docker = threading.Thread(target=self._clear_docker, args=(0.0 if released else _DOCKER_SETTLE_S,))
+        if not released:
+            docker.start()  # it takes longest
         pending = journal.outstanding(self._journal)
         undone = journal.carry_out(pending, within_s=_UNDO_LIMIT_S)
         if released:
             self._offspring.terminate(self._wakeup.wait, _GRACE_S)
         self._offspring.kill(self._wakeup.wait, _KILL_LIMIT_S)
-        if self._docker is not None:
-            self._clear_docker(*self._docker, released=released)
+        if released:
+            docker.start()
         for folder in self._folders:
             folders.remove(folder)
+        docker.join()
         if not released:
             took = time.monotonic() - started
             _say(f"the harness is gone: {undone} of {len(pending)} undo requests answered, cleared in {took:.2f} s")
@@ -181,8 +187,10 @@ class Watcher:
         self._docker = request["address"], request["run"]
         return {}
 
-    def _clear_docker(self, address: str, run: str, *, released: bool) -> None:
-        settle_s = 0.0 if released else _DOCKER_SETTLE_S
+    def _clear_docker(self, settle_s: float) -> None:
+        if self._docker is None:
+            return
+        address, run = self._docker
         engine = docker_engine.Engine(address)
         try:
             left = docker_reaper.remove_run(engine, run, within_s=_DOCKER_LIMIT_S, settle_s=settle_s)
