@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ UNIX, TCP = "unix://", "tcp://"
 _TROUBLE_FROM = 300
 _PIECE = 65536
 _HEADER = 8
+
+Query = Mapping[str, str]
+Body = Mapping[str, Any]
+NO_QUERY: Query = MappingProxyType({})
 
 
 class EngineTrouble(Exception):
@@ -31,13 +36,13 @@ class Engine:
         self.address = address
 
     def call(
-        self, method: str, path: str, *, within_s: float, body: Mapping[str, Any] | None = None, **query: str
+        self, method: str, path: str, *, within_s: float, query: Query = NO_QUERY, body: Body | None = None
     ) -> bytes:
         """Send a request and return the body of its good answer; raises ``EngineTrouble`` for any other."""
-        return b"".join(self.stream(method, path, within_s=within_s, body=body, **query))
+        return b"".join(self.stream(method, path, within_s=within_s, query=query, body=body))
 
     def stream(
-        self, method: str, path: str, *, within_s: float | None, body: Mapping[str, Any] | None = None, **query: str
+        self, method: str, path: str, *, within_s: float | None, query: Query = NO_QUERY, body: Body | None = None
     ) -> Iterator[bytes]:
         """Send a request and yield the body of its good answer as it comes; raises ``EngineTrouble`` for any other.
 
@@ -65,10 +70,10 @@ class Engine:
         finally:
             connection.close()
 
-    def listed(self, path: str, label: str, *, within_s: float, **query: str) -> list[dict[str, Any]]:
+    def listed(self, path: str, label: str, *, within_s: float, query: Query = NO_QUERY) -> list[dict[str, Any]]:
         """Return the things of one kind that carry a label (``KEY`` or ``KEY=VALUE``)."""
         filters = json.dumps({"label": [label]})
-        found = json.loads(self.call("GET", path, within_s=within_s, filters=filters, **query))
+        found = json.loads(self.call("GET", path, within_s=within_s, query={**query, "filters": filters}))
         return (found.get("Volumes") if isinstance(found, Mapping) else found) or []
 
     def _connect(self, within_s: float | None) -> http.client.HTTPConnection:

@@ -24,7 +24,8 @@ class Follower(threading.Thread):
 
     def run(self) -> None:
         """Copy until the container ends."""
-        said = plain(self._engine.stream("GET", self._path, within_s=None, follow="1", stdout="1", stderr="1"))
+        query = {"follow": "1", "stdout": "1", "stderr": "1"}
+        said = plain(self._engine.stream("GET", self._path, within_s=None, query=query))
         with suppress(EngineTrouble, OSError), self._log.open("wb", buffering=0) as file:
             for piece in said:
                 file.write(piece)

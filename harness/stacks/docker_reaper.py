@@ -21,6 +21,7 @@ CALL_WITHIN_S = 5.0
 REMOVED_WITHIN_S = 10.0
 """One container may wait for all the others: the kernel's packet filter is changed by one at a time."""
 PAUSE_S = 0.2
+BOTH = {"stdout": "1", "stderr": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Thing:
 
 def things(engine: Engine, label: str) -> list[Thing]:
     """Return everything with a label; raises ``EngineTrouble``."""
-    containers = engine.listed("/containers/json", label, within_s=CALL_WITHIN_S, all="1")
+    containers = engine.listed("/containers/json", label, within_s=CALL_WITHIN_S, query={"all": "1"})
     networks = engine.listed("/networks", label, within_s=CALL_WITHIN_S)
     volumes = engine.listed("/volumes", label, within_s=CALL_WITHIN_S)
     ways_out = {each["Name"]: each["Id"] for each in networks if not each["Internal"]}
@@ -110,12 +111,16 @@ def _removal(engine: Engine, thing: Thing) -> Callable[[], None]:
             save_log(engine, thing)
             _leave(engine, thing)
         with suppress(EngineTrouble):
-            engine.call("DELETE", f"/{thing.kind}/{thing.id}", within_s=REMOVED_WITHIN_S, **_FORCE.get(thing.kind, {}))
+            engine.call("DELETE", f"/{thing.kind}/{thing.id}", within_s=REMOVED_WITHIN_S, query=_FORCE[thing.kind])
 
     return remove
 
 
-_FORCE: Mapping[str, Mapping[str, str]] = {"containers": {"force": "1", "v": "1"}, "volumes": {"force": "1"}}
+_FORCE: Mapping[str, Mapping[str, str]] = {
+    "containers": {"force": "1", "v": "1"},
+    "networks": {},
+    "volumes": {"force": "1"},
+}
 
 
 def save_log(engine: Engine, thing: Thing) -> None:
@@ -125,7 +130,7 @@ def save_log(engine: Engine, thing: Thing) -> None:
         return
     with suppress(EngineTrouble, OSError):
         path = f"/containers/{thing.id}/logs"
-        said = plain(engine.stream("GET", path, within_s=CALL_WITHIN_S, stdout="1", stderr="1"))
+        said = plain(engine.stream("GET", path, within_s=CALL_WITHIN_S, query=BOTH))
         target = os.path.join(folder, f"{role}.log")  # noqa: PTH118 - same
         with open(f"{target}.part", "wb") as file:  # noqa: PTH123 - same
             file.writelines(said)
