@@ -40,6 +40,8 @@ from harness.drivers.matrix.timelines import Homeserver, News, Reading
 
 REFRESH = "/_matrix/client/v3/refresh"
 """The only path that has no older form: releases before 1.42 issue no refresh tokens."""
+AT_ONCE_MS = 1
+"""Not 0: old releases of Synapse (1.80) repeat an empty answer to that for two minutes, whatever is new meanwhile."""
 PATIENCE_S = 1.5
 """How much longer than agreed a poll is waited for: a black hole is noticed by nothing else."""
 UNAUTHORISED, NOT_FOUND = 401, 404
@@ -106,7 +108,7 @@ class MatrixSession:
     async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
         """Read everything after a token at once; there is more as long as the token moves."""
         reading = Reading(self._habits.timeline)
-        answer = await self._server.sync(self.credential, reading, since=cursor, wait_ms=0)
+        answer = await self._server.sync(self.credential, reading, since=cursor, wait_ms=AT_ONCE_MS)
         if isinstance(answer, Refused | Unknown):
             return answer
         items: list[Delivered] = []
