@@ -100,7 +100,9 @@ class DockerService:
     """A service as containers of one image, ``image``, or the one that is built from the folder ``build``.
 
     ``port`` is where it listens inside; ``run`` replaces the image's command; ``data`` is a folder inside that is
-    kept when a container is started again; ``${...}`` in ``run`` and ``env`` is filled in by the launcher.
+    kept when a container is started again; ``${...}`` in ``run`` and ``env`` is filled in by the launcher. ``disk`` is
+    the size in bytes of a disk that each container has for its data alone (None: the engine's), which no stack file
+    says: whoever is going to fill it up, or take its power away, does.
     """
 
     port: int
@@ -110,6 +112,7 @@ class DockerService:
     run: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     data: str | None = None
+    disk: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from harness.engine.baseline import check_baseline
 from harness.engine.bypass import BypassWatch
 from harness.engine.conductor import Conductor
 from harness.engine.defects import server_mutant
+from harness.engine.disks import with_disks
 from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
 from harness.engine.people import SwarmTriggers, configuration, playing, spawn_swarm
@@ -89,7 +90,7 @@ class Run:
         spawned = await spawn_swarm(watcher, do.folder)
         undo.push_async_callback(spawned.swarm.close)
         launched = launcher(do.options.launcher).launch(
-            do.spec,
+            with_disks(do.spec, self._plan.faults),
             processes=watcher,
             run=do.run,
             folder=do.folder.path,

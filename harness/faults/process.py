@@ -113,7 +113,7 @@ class Pause(EndsWithTheRun):
         return ReadBack(answers, {"answers": answers})
 
 
-_RESTART_AFTER = {
+RESTART_AFTER = {
     "restart_after": Param("duration", "from the end of the process to its next start", default=0.5, minimum=0.0)
 }
 
@@ -124,7 +124,7 @@ KINDS = (
         colour="#2c3e50",
         targets="service",
         make=Kill,
-        params=_RESTART_AFTER,
+        params=RESTART_AFTER,
         duration="none",
     ),
     FaultKind(
@@ -133,7 +133,7 @@ KINDS = (
         colour="#7f8c8d",
         targets="service",
         make=Restart,
-        params=_RESTART_AFTER,
+        params=RESTART_AFTER,
         duration="none",
     ),
     FaultKind(
@@ -142,7 +142,7 @@ KINDS = (
         colour="#7f8c8d",
         targets="service",
         make=RollingRestart,
-        params={**_RESTART_AFTER, "times": Param("integer", "how often", default=2, minimum=2)},
+        params={**RESTART_AFTER, "times": Param("integer", "how often", default=2, minimum=2)},
         duration="none",
     ),
     FaultKind(

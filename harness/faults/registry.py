@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
-from harness.faults import clock, container, network, process, push, rate_limit, resource, token
+from harness.faults import clock, container, network, process, push, rate_limit, resource, storage, token
 from harness.faults.api import FaultKind
 
 ENTRY_POINT_GROUP = "chat_chaos.faults"
-FAMILIES = (network, container, process, resource, clock, token, rate_limit, push)
+FAMILIES = (network, container, process, resource, storage, clock, token, rate_limit, push)
 
 
 @cache

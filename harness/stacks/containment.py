@@ -1,12 +1,15 @@
-"""What can be done to services because they run in containers: parted, squeezed."""
+"""What can be done to services because they run in containers: parted, squeezed, deprived of disk and power."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.core.errors import EnvironmentFault
 from harness.stacks.api import Stack
+
+DiskCommand = Literal["fill", "drain", "space", "cut", "look"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ class Containment(Protocol):
 
     async def limit_memory(self, service: str, headroom: int | None) -> None:
         """Let each container use so many bytes beyond what it has now, or all there is."""
+        ...
+
+    async def disk(self, service: str, command: DiskCommand) -> list[Mapping[str, Any]]:
+        """Do something to the disk of each container of a service; return what each told.
+
+        ``fill`` it up to the last byte, ``drain`` what filled it, tell its ``space``, ``cut`` its power, and ``look``
+        at what is left after that, while nobody else uses it.
+        """
         ...
 
     async def resources(self, service: str) -> Resources:

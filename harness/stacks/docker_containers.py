@@ -18,6 +18,7 @@ from harness.core.clock import Clock
 from harness.stacks import docker_labels
 from harness.stacks.api import ServiceState
 from harness.stacks.docker_calls import Calls, EngineRefused
+from harness.stacks.docker_disks import Disks
 from harness.stacks.docker_engine import Engine
 from harness.stacks.docker_follower import Follower
 from harness.stacks.docker_instances import Instance
@@ -44,6 +45,7 @@ class Containers:
         self.topology = topology
         self._draw = draw
         self._followers: dict[str, Follower] = {}
+        self.disks = Disks(calls)
 
     async def make_networks(self) -> None:
         """Make all networks; raises ``EnvironmentFault`` when no free subnet is found."""
@@ -56,7 +58,12 @@ class Containers:
         """Make a container on all its networks, and its volume; it does not run yet."""
         (network, alias), *others = self.topology.of(instance.role)
         if instance.data is not None:
-            volume = {"name": self._name(f"{instance.role}-data"), "labels": self._of(instance.role)}
+            options = None if instance.disk is None else await self._make_disk(instance)
+            volume = {
+                "name": self._name(f"{instance.role}-data"),
+                "labels": self._of(instance.role),
+                "driver_opts": options,
+            }
             await self.calls(f"make a volume for {instance.role}", lambda api: api.create_volume(**volume))
         instance.id = await self.calls(
             f"make a container for {instance.role} of image {instance.image.tag}",
@@ -183,6 +190,10 @@ class Containers:
                 file.writelines(pieces)
 
         await self.calls(f"copy the data of {instance.role}", copy)
+
+    async def _make_disk(self, instance: Instance) -> dict[str, str]:
+        role = f"{instance.role}-disk"
+        return await self.disks.make(instance, name=self._name(role), labels=self._of(role))
 
     async def _make_network(self, network: Network, routed: Sequence[Any]) -> None:
         for left in reversed(range(SUBNET_TRIES)):

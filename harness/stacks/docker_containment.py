@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from harness.core.errors import EnvironmentFault
 from harness.core.stack import StackSpec
-from harness.stacks.containment import Resources
+from harness.stacks.containment import DiskCommand, Resources
 from harness.stacks.docker_calls import EngineRefused
 from harness.stacks.docker_containers import Containers
 from harness.stacks.docker_instances import Instance
@@ -92,6 +92,10 @@ class DockerContainment:
             used = int((await self._stats(each)).get("memory_stats", {}).get("usage", 0))
             limit = max(LEAST_MEMORY, used + headroom)
             await self._update(each, mem_limit=limit, memswap_limit=limit)
+
+    async def disk(self, service: str, command: DiskCommand) -> list[Mapping[str, Any]]:
+        """Do something to the disk of each container of a service; return what each told."""
+        return [await self._containers.disks.tell(each, command) for each in self._stack.instances(service)]
 
     async def resources(self, service: str) -> Resources:
         """What the engine says of limits, and the kernel of what came of them."""

@@ -55,12 +55,20 @@ class Image:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk of so many bytes, which a container of the image of the package keeps."""
+
+    size: int
+    keeper: Image
+
+
 @dataclass(slots=True)
 class Instance:
     """One container: what it is made of, where it is published on 127.0.0.1, and its id once it is there.
 
     ``role`` is its name in the run (``chat.1``); ``binds`` are folders of the host by their place inside; ``data`` is
-    the place of its volume; ``published`` are the ports of 127.0.0.1 by those inside.
+    the place of its volume, ``disk`` one for it alone; ``published`` are the ports of 127.0.0.1 by those inside.
     """
 
     role: str
@@ -73,6 +81,7 @@ class Instance:
     entrypoint: tuple[str, ...] | None = None
     binds: dict[str, str] = field(default_factory=dict)
     data: str | None = None
+    disk: Disk | None = None
     user: str | None = None
     control: ControlClient | None = None
     clock: Path | None = None
@@ -102,6 +111,8 @@ class Maker:
     direct: Mapping[str, int]
     known: Mapping[str, str]
     environ: Mapping[str, str]
+    keeper: Image | None = None
+    """The image of the package, which keeps disks."""
 
     def service(self, name: str, program: DockerService, image: Image, clock: Path | None) -> list[Instance]:
         """Make the replicas of a service; ``clock`` is the folder of its offset, None when its clock stays.
@@ -168,6 +179,7 @@ class Maker:
             port=program.port,
             binds={} if clock is None else {CLOCK_FOLDER: str(clock)},
             data=program.data,
+            disk=None if program.disk is None or self.keeper is None else Disk(program.disk, self.keeper),
             control=_client(published[control_port], token, f"the control port of {role}")
             if control_port in published
             else None,

@@ -33,7 +33,8 @@ SWEEP_WITHIN_S = 20.0
 REMOVE_WITHIN_S = 20.0
 PYTHON = "python3"
 OWN_IMAGE = "docker/chat"
-"""The package itself: simulators of providers run in it."""
+"""The package itself: simulators of providers run in it, and the keepers of disks."""
+DISK = "disk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,8 @@ class DockerLauncher:
         server = container_for(order.proxy, order.seed)
         builds = {name: DockerService(port=1, build=OWN_IMAGE) for name in plan.kinds}
         wanted = {PROXY: DockerService(port=1, build=server.build), **builds, **plan.programs}
+        if any(program.disk is not None for program in plan.programs.values()):
+            wanted[DISK] = DockerService(port=1, build=OWN_IMAGE)
         images = await _images(wanted, calls, Path(plan.spec.source).parent)
         proxy = proxy_instance(server, images[PROXY], plan, ports)
         direct = {role: ports.reserve() for role in chain.from_iterable(plan.roles.values())}
@@ -155,7 +158,7 @@ class DockerLauncher:
             **{f"link.{name}": begin for name, begin in addresses(plan, proxy).items()},
             **{f"service.{name}": f"http://{LOOPBACK}:{direct[roles[0]]}" for name, roles in plan.roles.items()},
         }
-        maker = Maker(plan.spec, ports, direct, known, self._environment)
+        maker = Maker(plan.spec, ports, direct, known, self._environment, images.get(DISK))
         found = [proxy]
         if plan.kinds:
             user = await _user(calls)

@@ -15,7 +15,8 @@ _WITHOUT_OWN_PROGRAMS = (
     ("push.", "its notifications do not go to a simulator"),
 )
 """By the beginning of a kind's name: what takes a program that was made for it."""
-_OF_CONTAINERS = ("network.partition", "resource.")
+_OF_DISKS = ("storage.", "process.power_loss")
+_OF_CONTAINERS = ("network.partition", "resource.", *_OF_DISKS)
 
 
 def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: str) -> str:
@@ -25,7 +26,7 @@ def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: 
     """
     if targets == "device":
         return ""
-    if why := _uncontained(launcher, kind, target):
+    if why := _uncontained(launcher, spec, kind, target):
         return why
     if launcher not in {COMPOSE, EXTERNAL}:
         return without_form(launcher, spec, targets=targets, target=target)
@@ -44,13 +45,16 @@ def _elsewhere(launcher: str, spec: StackSpec, *, kind: str, targets: str, targe
     return "" if service is not None and service.compose is not None else f"{kind}: {target} is not in the project"
 
 
-def _uncontained(launcher: str, kind: str, target: str) -> str:
+def _uncontained(launcher: str, spec: StackSpec, kind: str, target: str) -> str:
     if not kind.startswith(_OF_CONTAINERS):
         return ""
     if launcher != DOCKER:
         return f"{kind} needs containers of the run's own, which only the docker launcher has"
     if base_link(target).startswith(f"{CLIENT}->"):
         return f"{kind}: the people at the beginning of link {target} are in no container"
+    program = service.docker if (service := spec.services.get(target.partition(".")[0])) is not None else None
+    if kind.startswith(_OF_DISKS) and program is not None and program.data is None:
+        return f"{kind}: the stack file names no folder `data` of service {target} that a disk could be for"
     return ""
 
 

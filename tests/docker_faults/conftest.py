@@ -50,8 +50,32 @@ def write(size):
     except OSError as problem:
         return f"nothing: {problem.strerror}"
 
+def store(name, sync):
+    with open(f"/data/{name}", "wb") as file:
+        file.write(name.encode())
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
+    return "stored"
+
+def read(name):
+    try:
+        with open(f"/data/{name}") as file:
+            return file.read()
+    except OSError as problem:
+        return f"nothing: {problem.strerror}"
+
 kept = []
-answers = {"/healthz": lambda _: "fine", "/ask": ask, "/work": work, "/take": take, "/write": write}
+answers = {
+    "/healthz": lambda _: "fine",
+    "/ask": ask,
+    "/work": work,
+    "/take": take,
+    "/write": write,
+    "/store": lambda name: store(name, False),
+    "/sync": lambda name: store(name, True),
+    "/read": read,
+}
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):

@@ -32,7 +32,9 @@ PARAMS = {
     "push.reject": {"answer": "throttled", "share": 1.0, "retry_after": 2.0, "device": None},
 }
 TARGETS = {"link": "client->chat", "service": "chat", "person": "alice", "device": "alice/phone", "provider": "push"}
-IN_CONTAINERS = frozenset({"network.partition", "resource.cpu", "resource.memory"})
+IN_CONTAINERS = frozenset(
+    {"network.partition", "resource.cpu", "resource.memory", "storage.full", "process.power_loss"}
+)
 """Those that need an engine are tested with one (tests/docker_faults)."""
 ALL = sorted(set(kinds()) - IN_CONTAINERS)
 NETWORK = sorted(kind for kind in ALL if kinds()[kind].targets == "link")
