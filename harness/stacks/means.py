@@ -29,7 +29,7 @@ def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: 
     if why := _uncontained(launcher, spec, kind, target):
         return why
     if launcher not in {COMPOSE, EXTERNAL}:
-        return without_form(launcher, spec, targets=targets, target=target)
+        return without_form(launcher, spec, targets=targets, target=target) or _fixed_clock(spec, kind, target)
     return _elsewhere(launcher, spec, kind=kind, targets=targets, target=target)
 
 
@@ -43,6 +43,12 @@ def _elsewhere(launcher: str, spec: StackSpec, *, kind: str, targets: str, targe
         return f"{kind}: {targets} {target} runs by itself, only links to it can be disturbed"
     service = spec.services.get(target)
     return "" if service is not None and service.compose is not None else f"{kind}: {target} is not in the project"
+
+
+def _fixed_clock(spec: StackSpec, kind: str, target: str) -> str:
+    if kind != "clock.server" or ((service := spec.services.get(target)) is not None and service.clock == "faketime"):
+        return ""
+    return f"{kind}: stack {spec.name} does not say `clock: faketime` of {target} (Redis, for one, hangs under it)"
 
 
 def _uncontained(launcher: str, spec: StackSpec, kind: str, target: str) -> str:
