@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from harness.core.errors import EnvironmentFault
 from harness.core.results import Reason
@@ -64,6 +65,13 @@ def _died(stack: Stack, name: str, state: ServiceState) -> Died:
     told = f"{what} of stack {stack.spec.name} ended with status {state.exit_status} in the middle of the run, "
     return Died(
         "service_died" if provider is None else "provider_died",
-        f"{told}and no fault had asked it to; {last_lines(stack.logs / f'{name}.log')}",
+        f"{told}and no fault had asked it to; {last_lines(_log(stack.logs, name))}",
         hint="mend what its log names; if something else on this machine ends processes, find that, and run again",
     )
+
+
+def _log(logs: Path, name: str) -> Path:
+    """The log of a service; of several replicas the one that wrote last, which is the one that said why."""
+    own = logs / f"{name}.log"
+    replicas = [] if own.is_file() else list(logs.glob(f"{name}.*.log"))
+    return max(replicas, key=lambda log: log.stat().st_mtime_ns, default=own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,16 @@ def test_the_dead_part_is_named(stack: FakeStack, besides: tuple[str, ...], code
         asyncio.run(all_alive(stack, besides=besides))
     assert told.value.code == code
     assert [word for word in words if word not in str(told.value)] == []
+
+
+def test_of_several_replicas_the_last_words_are_those_of_the_one_that_wrote_last(stack: FakeStack) -> None:
+    """Each replica has a log of its own, and none has the service's name alone."""
+    (stack.logs / "chat.log").rename(stack.logs / "chat.2.log")
+    (stack.logs / "chat.1.log").write_text("all is well\n")
+    os.utime(stack.logs / "chat.1.log", (1, 1))
+    stack.chat = ServiceState(running=False, pid=100, started_ns=1, exit_status=-9)
+    with pytest.raises(Died, match="out of memory"):
+        asyncio.run(all_alive(stack))
 
 
 def test_a_dead_proxy_is_told(stack: FakeStack) -> None:
