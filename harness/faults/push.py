@@ -65,7 +65,7 @@ KINDS = (
             "share": Param("share", "only this part of the pushes, drawn from the seed", default=1.0, minimum=0.0),
             "retry_after": Param("duration", "what a throttled answer asks to wait", minimum=0.0),
             "retry_after_form": Param(
-                "text", "how it is told: seconds, or an HTTP date", default="seconds", choices=("seconds", "date")
+                "text", "how it is told: in seconds unless as an HTTP date", choices=("seconds", "date")
             ),
         },
         felt_by=(),

@@ -22,7 +22,9 @@ from harness.scenario.loader import load_scenarios
 def test_an_interruption_names_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C tells where the evidence lies and how to judge it."""
 
-    async def interrupted(plans: Sequence[ScenarioPlan], options: RunOptions, listener: Listener) -> list[RunResult]:
+    async def interrupted(
+        plans: Sequence[ScenarioPlan], options: RunOptions, listener: Listener, _: object
+    ) -> list[RunResult]:
         listener(RunStarted("r", plans[0], options.seed, tmp_path / "r", 1, None))
         raise KeyboardInterrupt
 

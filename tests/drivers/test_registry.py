@@ -8,9 +8,20 @@ from harness.core.errors import UsageError
 from harness.drivers.registry import driver, kinds
 
 
-def test_every_known_driver_can_be_made() -> None:
-    """A driver that is listed under a name says that it is of that kind."""
-    assert [driver(kind, {}).kind for kind in kinds()] == list(kinds())
+@pytest.mark.parametrize(
+    ("kind", "options"), [("reference", {}), ("matrix", {"server_name": "chat.example", "registration_secret": "s"})]
+)
+def test_a_known_driver_says_of_what_kind_it_is(kind: str, options: dict[str, str]) -> None:
+    """A driver is listed under the name that it gives itself."""
+    assert kind in kinds()
+    assert driver(kind, options).kind == kind
+
+
+@pytest.mark.parametrize("kind", ["matrix", "stdio", "websocket"])
+def test_a_driver_that_needs_an_option_says_so(kind: str) -> None:
+    """What is missing is named instead of guessed."""
+    with pytest.raises(UsageError, match=f"driver '{kind}' needs"):
+        driver(kind, {})
 
 
 def test_a_mistyped_driver_is_told_with_the_likely_one() -> None:

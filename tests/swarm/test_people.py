@@ -63,9 +63,9 @@ def test_devices_take_their_own_way_where_they_have_one() -> None:
 
 
 def test_a_client_that_is_not_there_is_refused() -> None:
-    """A client that does not retry must not silently be played by one that does."""
-    with pytest.raises(UsageError, match="client 'none' is not available"):
-        from_json(to_json(replace(config(), client="none")))
+    """A client that nobody knows must not silently be played by another."""
+    with pytest.raises(UsageError, match="client 'somebody' is not available"):
+        from_json({**to_json(config()), "client": "somebody"})
 
 
 def test_the_process_starts_light() -> None:
