@@ -27,7 +27,7 @@ from harness.engine.vigil import all_alive, reason_of, vigil
 from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyInfo, ProxyUnavailable
-from harness.stacks.api import Stack
+from harness.stacks.api import Order, Stack
 from harness.stacks.journal import Journal
 from harness.stacks.launchers import launcher, outlives_runs
 from harness.stacks.proxy_choice import Choice
@@ -89,8 +89,8 @@ class Run:
         watcher = await undo.enter_async_context(Watcher.start(do.folder.journal, run=do.run))
         spawned = await spawn_swarm(watcher, do.folder)
         undo.push_async_callback(spawned.swarm.close)
-        launched = launcher(do.options.launcher).launch(
-            with_disks(do.spec, self._plan.faults),
+        order = Order(
+            spec=with_disks(do.spec, self._plan.faults),
             processes=watcher,
             run=do.run,
             folder=do.folder.path,
@@ -103,7 +103,7 @@ class Run:
             proxy=do.proxy.proxy,
             about={"scenario": self._plan.name, "worker": do.options.worker},
         )
-        stack = await undo.enter_async_context(launched)
+        stack = await undo.enter_async_context(launcher(do.options.launcher).launch(order))
         self._proxied(stack.proxy)
         config = configuration(self._plan, stack, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
         swarm = await undo.enter_async_context(playing(spawned, watcher, config))

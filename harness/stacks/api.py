@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
 from harness.core.errors import ControlUnavailable
@@ -18,6 +17,7 @@ __all__ = [
     "ControlUnavailable",
     "Launcher",
     "Limits",
+    "Order",
     "Processes",
     "ProviderControl",
     "PushRule",
@@ -25,8 +25,6 @@ __all__ = [
     "ServiceState",
     "Stack",
 ]
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,32 +193,39 @@ class Processes(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What one launch is asked for.
+
+    Logs go to ``folder/logs``, with ``keep`` the services' data to ``folder/data``. ``people`` get edges of their own,
+    ``key`` is the run's for references to secrets, ``clocks`` are services whose wall clock is going to be moved,
+    ``seed`` decides the chances of toxics. ``proxy`` is the server that the links run through, by the names of
+    ``harness.stacks.proxy_choice`` (never ``auto``), or None for the launcher's own choice. ``about`` is what else is
+    known of the run (``scenario``, ``worker``), for those who label what they make.
+    """
+
+    spec: StackSpec
+    processes: Processes
+    run: str
+    folder: Path
+    key: str
+    people: frozenset[str] = frozenset()
+    mutant: str | None = None
+    clocks: frozenset[str] = frozenset()
+    keep: bool = False
+    seed: int = 0
+    proxy: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
 class Launcher(Protocol):
     """Brings a stack up, and down again whatever happens."""
 
     name: str
 
-    def launch(
-        self,
-        spec: StackSpec,
-        *,
-        processes: Processes,
-        run: str,
-        folder: Path,
-        people: frozenset[str],
-        mutant: str | None,
-        key: str,
-        clocks: frozenset[str] = frozenset(),
-        keep: bool = False,
-        seed: int = 0,
-        proxy: str | None = None,
-        about: Mapping[str, str] = NOTHING,
-    ) -> AbstractAsyncContextManager[Stack]:
-        """Start services and proxies, logs under ``folder/logs``; ``seed`` decides the chances of toxics.
+    def launch(self, order: Order) -> AbstractAsyncContextManager[Stack]:
+        """Start services and proxies, and stop them at the end.
 
-        ``proxy`` is the server that the links run through, by the names of ``harness.stacks.proxy_choice`` (never
-        ``auto``), or None for the launcher's own choice. ``about`` is what else is known of the run (``scenario``,
-        ``worker``), for those who label what they make.
         Raises ``EnvironmentFault`` with the last log lines of the service that failed.
         """
         ...

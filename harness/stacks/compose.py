@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ import yaml
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import UsageError
 from harness.core.stack import StackSpec
-from harness.stacks import docker_client, docker_labels, docker_reaper
-from harness.stacks.api import NOTHING, Processes, Stack
+from harness.stacks import docker_client, docker_labels
+from harness.stacks.api import Order, Stack
 from harness.stacks.compose_cli import Compose, find_compose
 from harness.stacks.compose_file import made_over
 from harness.stacks.compose_plan import LAUNCHER, ComposePlan, plan_of
@@ -25,7 +25,6 @@ from harness.stacks.compose_proxy import begins, make_edges, proxy_instance
 from harness.stacks.compose_running import PROJECT_LABEL, SERVICE_LABEL, addressed
 from harness.stacks.docker_calls import Calls
 from harness.stacks.docker_containers import Containers
-from harness.stacks.docker_engine import Engine, EngineTrouble
 from harness.stacks.docker_images import ensure
 from harness.stacks.docker_instances import Image, Instance
 from harness.stacks.docker_proxy import connected, container_for
@@ -33,7 +32,6 @@ from harness.stacks.docker_stack import DockerStack, Ways
 from harness.stacks.external import ExternalLauncher
 from harness.stacks.ports import Ports
 
-REMOVE_WITHIN_S = 20.0
 NUMBER_LABEL = "com.docker.compose.container-number"
 
 
@@ -44,17 +42,13 @@ class ComposeStack(DockerStack):
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """What one launch was asked for."""
+class _Project:
+    """A user's project as its tool reads it, and what is to become of it."""
 
-    spec: StackSpec
-    plan: ComposePlan
-    config: Mapping[str, Any]
     tool: Compose
-    processes: Processes
-    folder: Path
-    proxy: str | None
-    seed: int
+    config: Mapping[str, Any]
+    plan: ComposePlan
+    labels: Mapping[str, str]
 
 
 class ComposeLauncher:
@@ -67,87 +61,57 @@ class ComposeLauncher:
         self._environment = os.environ if environment is None else environment
 
     @asynccontextmanager
-    async def launch(
-        self,
-        spec: StackSpec,
-        *,
-        processes: Processes,
-        run: str,
-        folder: Path,
-        people: frozenset[str],
-        mutant: str | None,
-        key: str,
-        clocks: frozenset[str] = frozenset(),
-        keep: bool = False,
-        seed: int = 0,
-        proxy: str | None = None,
-        about: Mapping[str, str] = NOTHING,
-    ) -> AsyncIterator[Stack]:
+    async def launch(self, order: Order) -> AsyncIterator[Stack]:
         """Start the project behind the proxy, wait until it is healthy, and remove all of it at the end.
 
         A project that runs already is met as ``external`` meets a system, by its published ports. Raises
         ``UsageError`` for a project that cannot be played so, ``EnvironmentFault`` when there is no engine or compose
         tool, or the project does not come up.
         """
-        if mutant is not None:
+        if order.mutant is not None:
             raise UsageError("a compose project has no mutants", hint="leave --mutant out")
         with (
             closing(Calls(await asyncio.to_thread(docker_client.connect, self._environment))) as calls,
             Ports() as ports,
         ):
-            if spec.compose.project is not None:
-                met = ExternalLauncher(name=LAUNCHER, environment=self._environment).launch(
-                    await addressed(spec, calls),
-                    processes=processes,
-                    run=run,
-                    folder=folder,
-                    people=people,
-                    mutant=mutant,
-                    key=key,
-                    clocks=clocks,
-                    keep=keep,
-                    seed=seed,
-                    proxy=proxy,
-                )
+            if order.spec.compose.project is not None:
+                external = ExternalLauncher(name=LAUNCHER, environment=self._environment)
+                met = external.launch(replace(order, spec=await addressed(order.spec, calls)))
                 async with met as stack:
                     yield stack
                 return
             tool = await find_compose(self._environment)
-            config = await tool.config(_files(spec))
-            plan = plan_of(spec, config, run=run, people=people)
-            order = _Order(spec, plan, config, tool, processes, folder, proxy, seed)
-            labels = _labels(run, folder / "logs", about)
-            containers = Containers(calls, run, labels, plan.topology, draw=secrets.randbelow, clock=self._clock)
-            await processes.clear_docker(calls.address, run)
+            config = await tool.config(_files(order.spec))
+            plan = plan_of(order.spec, config, run=order.run, people=order.people)
+            labels = docker_labels.of_run(order.run, order.folder / "logs", order.about)
+            containers = Containers(calls, order.run, labels, plan.topology, draw=secrets.randbelow, clock=self._clock)
+            await order.processes.clear_docker(calls.address, order.run)
             try:
-                async with self._running(order, containers, ports, labels) as started:
+                async with self._running(order, _Project(tool, config, plan, labels), containers, ports) as started:
                     yield started
             finally:
-                with suppress(EngineTrouble):  # the watcher tries again when the run is released
-                    await asyncio.to_thread(
-                        docker_reaper.remove_run, Engine(calls.address), run, within_s=REMOVE_WITHIN_S
-                    )
+                await containers.remove_all()
 
     @asynccontextmanager
     async def _running(
-        self, order: _Order, containers: Containers, ports: Ports, labels: Mapping[str, str]
+        self, order: Order, project: _Project, containers: Containers, ports: Ports
     ) -> AsyncIterator[ComposeStack]:
-        plan = order.plan
+        plan = project.plan
         server_kind = container_for(order.proxy, order.seed)
         tag = await asyncio.to_thread(ensure, server_kind.build, containers.calls.client)
         proxy = proxy_instance(server_kind, Image(tag), plan, ports)
         published = {name: ports.reserve() for name in sorted(plan.published)}
-        project = made_over(order.config, plan, labels, published)
+        changed = made_over(project.config, plan, project.labels, published)
         # The filled-in file has the project's passwords, so it is not kept in the run's folder.
         file = await order.processes.temporary_folder(LAUNCHER) / "compose.yaml"
-        file.write_text(yaml.safe_dump(project, sort_keys=False))
+        file.write_text(yaml.safe_dump(changed, sort_keys=False))
         await containers.make_networks()
         await containers.make(proxy)
         await containers.start(proxy)
         async with await connected(proxy, order.proxy) as server:
             links = await make_edges(server, plan, await containers.inspected(proxy))
             logs = order.folder / "logs"
-            await order.tool.up(file, plan.project, processes=order.processes, log=logs / "compose.log")
+            await project.tool.up(file, plan.project, processes=order.processes, log=logs / "compose.log")
             found = await _containers(containers.calls, plan, published)
             stack = ComposeStack(
                 order.spec,
@@ -197,12 +161,3 @@ async def _containers(calls: Calls, plan: ComposePlan, published: Mapping[str, i
             )
         )
     return instances
-
-
-def _labels(run: str, logs: Path, about: Mapping[str, str]) -> dict[str, str]:
-    return {
-        **{f"{docker_labels.PREFIX}{key}": value for key, value in about.items()},
-        docker_labels.RUN: run,
-        docker_labels.LOGS: str(logs),
-        **docker_labels.owner(),
-    }

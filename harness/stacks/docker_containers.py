@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal as signals
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -19,10 +20,10 @@ from harness.stacks import docker_labels
 from harness.stacks.api import ServiceState
 from harness.stacks.docker_calls import Calls, EngineRefused
 from harness.stacks.docker_disks import Disks
-from harness.stacks.docker_engine import Engine
+from harness.stacks.docker_engine import Engine, EngineTrouble
 from harness.stacks.docker_follower import Follower
 from harness.stacks.docker_instances import Instance
-from harness.stacks.docker_reaper import Thing, save_log
+from harness.stacks.docker_reaper import Thing, remove_run, save_log
 from harness.stacks.docker_subnets import Draw, draw_subnet, routed_here
 from harness.stacks.docker_topology import Network, Topology, plain, prefix
 from harness.stacks.ports import LOOPBACK
@@ -30,6 +31,7 @@ from harness.stacks.ports import LOOPBACK
 SUBNET_TRIES = 20
 EXEC_WITHIN_S = 5.0
 FOLLOWED_WITHIN_S = 2.0
+REMOVE_WITHIN_S = 20.0
 
 
 class Containers:
@@ -46,6 +48,11 @@ class Containers:
         self._draw = draw
         self._followers: dict[str, Follower] = {}
         self.disks = Disks(calls)
+
+    async def remove_all(self) -> None:
+        """Remove whatever the run has, with its output saved; what cannot be removed now is the watcher's to try."""
+        with suppress(EngineTrouble):
+            await asyncio.to_thread(remove_run, Engine(self.calls.address), self.run, within_s=REMOVE_WITHIN_S)
 
     async def make_networks(self) -> None:
         """Make all networks; raises ``EnvironmentFault`` when no free subnet is found."""

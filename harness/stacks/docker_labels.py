@@ -27,6 +27,16 @@ def owner() -> dict[str, str]:
     return {OWNER_PID: str(pid), OWNER_START: started(pid) or "", BOOT: boot_id(), PIDS: pid_namespace()}
 
 
+def of_run(run: str, logs: str | os.PathLike[str], about: Mapping[str, str]) -> dict[str, str]:
+    """Return all labels of what this process makes for a run; ``about`` is what else is known of it."""
+    return {
+        **{f"{PREFIX}{key}": value for key, value in about.items()},
+        RUN: run,
+        LOGS: os.fspath(logs),
+        **owner(),
+    }
+
+
 def orphaned(labels: Mapping[str, str]) -> bool:
     """Whether the process that the labels name is surely dead.
 

@@ -7,16 +7,15 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import EnvironmentFault, cause_of
-from harness.core.stack import DockerService, StackSpec
+from harness.core.stack import DockerService
 from harness.stacks import docker_client, docker_labels, docker_reaper
-from harness.stacks.api import NOTHING, Processes, Stack
+from harness.stacks.api import Order, Stack
 from harness.stacks.docker_calls import Calls
 from harness.stacks.docker_containers import Containers
 from harness.stacks.docker_engine import Engine, EngineTrouble
@@ -30,26 +29,10 @@ from harness.stacks.faketime import MovableClock
 from harness.stacks.ports import LOOPBACK, Ports
 
 SWEEP_WITHIN_S = 20.0
-REMOVE_WITHIN_S = 20.0
 PYTHON = "python3"
 OWN_IMAGE = "docker/chat"
 """The package itself: simulators of providers run in it, and the keepers of disks."""
 DISK = "disk"
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What one launch was asked for."""
-
-    plan: Plan
-    processes: Processes
-    run: str
-    folder: Path
-    mutant: str
-    key: str
-    clocks: frozenset[str]
-    seed: int
-    proxy: str | None
 
 
 class DockerLauncher:
@@ -62,73 +45,52 @@ class DockerLauncher:
         self._environment = os.environ if environment is None else environment
 
     @asynccontextmanager
-    async def launch(
-        self,
-        spec: StackSpec,
-        *,
-        processes: Processes,
-        run: str,
-        folder: Path,
-        people: frozenset[str],
-        mutant: str | None,
-        key: str,
-        clocks: frozenset[str] = frozenset(),
-        keep: bool = False,
-        seed: int = 0,
-        proxy: str | None = None,
-        about: Mapping[str, str] = NOTHING,
-    ) -> AsyncIterator[Stack]:
+    async def launch(self, order: Order) -> AsyncIterator[Stack]:
         """Make networks and containers, start them in the order of their links, wait until they are healthy.
 
-        At the end services are asked to stop, their output is in ``folder/logs``, with ``keep`` their data in
-        ``folder/data``, and nothing is left in Docker. What dead runs left there is removed first. Raises
-        ``EnvironmentFault`` when there is no engine of this host, an image cannot be had, or a container does not
-        come up, with its last log lines; ``UsageError`` for a stack file that names what does not exist.
+        At the end services are asked to stop and nothing is left in Docker. What dead runs left there is removed
+        first. Raises ``EnvironmentFault`` when there is no engine of this host, an image cannot be had, or a container
+        does not come up, with its last log lines; ``UsageError`` for a stack file that names what does not exist.
         """
-        plan = plan_of(spec, people, mutant)
-        order = _Order(plan, processes, run, folder, mutant or "", key, clocks, seed, proxy)
+        plan = plan_of(order.spec, order.people, order.mutant)
         with (
             closing(Calls(await asyncio.to_thread(docker_client.connect, self._environment))) as calls,
             Ports() as ports,
         ):
             engine = Engine(calls.address)
             await _sweep(engine)
-            await processes.clear_docker(calls.address, run)
-            instances = await self._instances(order, calls, ports)
-            labels = _labels(run, order.folder / "logs", about)
-            networks = topology(run, plan.roles, plan.links)
-            containers = Containers(calls, run, labels, networks, draw=secrets.randbelow, clock=self._clock)
-            order_of_start = waves([*plan.kinds, *plan.programs], plan.links)
+            await order.processes.clear_docker(calls.address, order.run)
+            instances = await self._instances(order, plan, calls, ports)
+            labels = docker_labels.of_run(order.run, order.folder / "logs", order.about)
+            networks = topology(order.run, plan.roles, plan.links)
+            containers = Containers(calls, order.run, labels, networks, draw=secrets.randbelow, clock=self._clock)
             try:
-                async with self._running(order, instances, containers, order_of_start) as stack:
+                async with self._running(order, plan, instances, containers) as stack:
                     yield stack
-                if keep:
+                if order.keep:
                     await _keep(containers, instances, order.folder / "data")
             finally:
-                await _remove(engine, run)
+                await containers.remove_all()
 
     @asynccontextmanager
     async def _running(
-        self,
-        order: _Order,
-        instances: Sequence[Instance],
-        containers: Containers,
-        order_of_start: Sequence[Sequence[str]],
+        self, order: Order, plan: Plan, instances: Sequence[Instance], containers: Containers
     ) -> AsyncIterator[DockerStack]:
         """Bring everything up, and ask the services to stop at the end; what is left is killed when it is removed."""
+        order_of_start = waves([*plan.kinds, *plan.programs], plan.links)
         (proxy,) = (each for each in instances if each.role == PROXY)
         await _all_made(containers, instances)
         # What needs nobody need not wait for the proxy.
         early = [proxy, *(each for each in instances if each.service in order_of_start[0])]
         await asyncio.gather(*(containers.start(each) for each in early))
         async with await connected(proxy, order.proxy) as server:
-            links = await make_links(server, order.plan, order.run)
+            links = await make_links(server, plan, order.run)
             stack = DockerStack(
-                order.plan.spec,
+                order.spec,
                 instances,
-                Ways(server.info, links, addresses(order.plan, proxy)),
+                Ways(server.info, links, addresses(plan, proxy)),
                 containers=containers,
-                providers=order.plan.kinds,
+                providers=plan.kinds,
                 logs=order.folder / "logs",
             )
             try:
@@ -140,8 +102,7 @@ class DockerLauncher:
                 for wave in reversed(order_of_start):
                     await stack.stop(wave)
 
-    async def _instances(self, order: _Order, calls: Calls, ports: Ports) -> list[Instance]:
-        plan = order.plan
+    async def _instances(self, order: Order, plan: Plan, calls: Calls, ports: Ports) -> list[Instance]:
         server = container_for(order.proxy, order.seed)
         builds = {name: DockerService(port=1, build=OWN_IMAGE) for name in plan.kinds}
         wanted = {PROXY: DockerService(port=1, build=server.build), **builds, **plan.programs}
@@ -151,7 +112,7 @@ class DockerLauncher:
         proxy = proxy_instance(server, images[PROXY], plan, ports)
         direct = {role: ports.reserve() for role in chain.from_iterable(plan.roles.values())}
         known = {
-            "mutant": order.mutant,
+            "mutant": order.mutant or "",
             "seed": str(order.seed),
             "python": PYTHON,
             **{f"parameters.{name}": value for name, value in plan.spec.parameters.items()},
@@ -167,7 +128,7 @@ class DockerLauncher:
                 maker.provider(name, kind, images[name], run=order.run, events=events, key=order.key, user=user)
                 for name, kind in plan.kinds.items()
             ]
-        clocks = await _clocks(order)
+        clocks = await _clocks(order, plan)
         for name, program in plan.programs.items():
             found += maker.service(name, program, images[name], clocks.get(name))
         return found
@@ -193,10 +154,10 @@ async def _user(calls: Calls) -> str:
     return "0:0" if any("rootless" in one for one in security) else f"{os.getuid()}:{os.getgid()}"
 
 
-async def _clocks(order: _Order) -> dict[str, Path]:
+async def _clocks(order: Order, plan: Plan) -> dict[str, Path]:
     """Make a folder with the offset of each service whose wall clock is going to be moved."""
-    services = order.plan.spec.services
-    moved = [name for name in order.plan.programs if name in order.clocks and services[name].clock == "faketime"]
+    services = order.spec.services
+    moved = [name for name in plan.programs if name in order.clocks and services[name].clock == "faketime"]
     if not moved:
         return {}
     root = await order.processes.temporary_folder("clocks")
@@ -206,15 +167,6 @@ async def _clocks(order: _Order) -> dict[str, Path]:
         folder.chmod(0o755)  # in the container it is another user who looks in
         MovableClock(folder, folder / OFFSET).move(0.0)
     return folders
-
-
-def _labels(run: str, logs: Path, about: Mapping[str, str]) -> dict[str, str]:
-    return {
-        **{f"{docker_labels.PREFIX}{key}": value for key, value in about.items()},
-        docker_labels.RUN: run,
-        docker_labels.LOGS: str(logs),
-        **docker_labels.owner(),
-    }
 
 
 async def _all_made(containers: Containers, instances: Sequence[Instance]) -> None:
@@ -230,11 +182,6 @@ async def _all_made(containers: Containers, instances: Sequence[Instance]) -> No
 async def _sweep(engine: Engine) -> None:
     with suppress(EngineTrouble):  # what is wrong with the engine shows at the first thing that is made
         await asyncio.to_thread(docker_reaper.sweep, engine, within_s=SWEEP_WITHIN_S)
-
-
-async def _remove(engine: Engine, run: str) -> None:
-    with suppress(EngineTrouble):  # the watcher tries again when the run is released
-        await asyncio.to_thread(docker_reaper.remove_run, engine, run, within_s=REMOVE_WITHIN_S)
 
 
 async def _keep(containers: Containers, instances: Sequence[Instance], to: Path) -> None:

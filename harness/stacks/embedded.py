@@ -16,7 +16,7 @@ from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.stack import EmbeddedService, StackSpec
 from harness.providers.registry import provider_kind
 from harness.proxy.adapter import ToxiproxyServer
-from harness.stacks.api import NOTHING, Processes, Stack
+from harness.stacks.api import Order, Processes, Stack
 from harness.stacks.embedded_stack import EmbeddedStack, Proxies
 from harness.stacks.filling import fill, placeholders
 from harness.stacks.folders import OWNER_FILE
@@ -38,55 +38,39 @@ class EmbeddedLauncher:
         self._environment = os.environ if environment is None else environment
 
     @asynccontextmanager
-    async def launch(
-        self,
-        spec: StackSpec,
-        *,
-        processes: Processes,
-        run: str,
-        folder: Path,
-        people: frozenset[str],
-        mutant: str | None,
-        key: str,
-        clocks: frozenset[str] = frozenset(),
-        keep: bool = False,
-        seed: int = 0,
-        proxy: str | None = None,
-        about: Mapping[str, str] = NOTHING,  # noqa: ARG002 - processes have no labels
-    ) -> AsyncIterator[Stack]:
+    async def launch(self, order: Order) -> AsyncIterator[Stack]:
         """Start proxies and services and wait until they are healthy; at the end ask the services to stop.
 
-        Logs go to ``folder/logs``; with ``keep`` the services' data is copied to ``folder/data`` at the end. A
-        service gets few variables of the harness's own environment and those of the stack file. Raises
+        A service gets few variables of the harness's own environment and those of the stack file. Raises
         ``EnvironmentFault`` with the last log lines of whatever did not start, ``UsageError`` for a stack file that
         names what does not exist.
         """
+        spec, processes = order.spec, order.processes
         programs = {name: service.embedded for name, service in spec.services.items() if service.embedded is not None}
         kinds = {name: provider_kind(kind) for name, kind in spec.providers.items()}
         reachable = {*programs, *kinds}
-        links = {name: link for name, link in edges(spec, self.name, people).items() if link.service in reachable}
-        _check(spec, programs, links, mutant)
+        links = {name: link for name, link in edges(spec, self.name, order.people).items() if link.service in reachable}
+        _check(spec, programs, links, order.mutant)
         base = inherited(self._environment)
-        logs = folder / "logs"
+        logs = order.folder / "logs"
         venvs = await _venvs(spec, programs, processes, environ=self._environment, logs=logs)
         data = await processes.temporary_folder("data")
         with Ports() as reserved:
             ports = {name: reserved.reserve() for name in sorted(reachable)}
-            log = logs / "proxy.log"
-            async with _serving(proxy or EMBEDDED, processes, run=run, env=base, log=log, seed=seed) as (server, pid):
-                made = await make_proxies(server, links, ports, run=run, reserved=reserved)
+            async with _serving(order, env=base, log=logs / "proxy.log") as (server, pid):
+                made = await make_proxies(server, links, ports, run=order.run, reserved=reserved)
                 proxies = Proxies(server.info, pid, made)
                 known = {
                     "data": str(data),
-                    "mutant": mutant or "",
-                    "seed": str(seed),
+                    "mutant": order.mutant or "",
+                    "seed": str(order.seed),
                     **_addresses(spec, proxies, ports),
                 }
-                maker = Maker(spec, reserved, base, known, self._environment, data, clocks, venvs)
-                events = folder / "events"
+                maker = Maker(spec, reserved, base, known, self._environment, data, order.clocks, venvs)
+                events = order.folder / "events"
                 services = [
                     *(
-                        maker.provider(name, kinds[name], ports[name], run=run, events=events, key=key)
+                        maker.provider(name, kinds[name], ports[name], run=order.run, events=events, key=order.key)
                         for name in kinds
                     ),
                     *(maker.service(name, program, ports[name]) for name, program in programs.items()),
@@ -105,19 +89,20 @@ class EmbeddedLauncher:
                     yield stack
                 finally:
                     await stack.stop()
-                    if keep:
-                        await asyncio.to_thread(_keep, data, folder / "data")
+                    if order.keep:
+                        await asyncio.to_thread(_keep, data, order.folder / "data")
 
 
 def _serving(
-    proxy: str, processes: Processes, *, run: str, env: Mapping[str, str], log: Path, seed: int
+    order: Order, *, env: Mapping[str, str], log: Path
 ) -> AbstractAsyncContextManager[tuple[ToxiproxyServer, int]]:
-    """Run the proxy server of that name."""
+    """Run the proxy server that was asked for."""
+    proxy = order.proxy or EMBEDDED
     if proxy != IMAGE:
-        return running_proxy_server(processes, env=env, log=log, seed=seed, proxy=proxy)
+        return running_proxy_server(order.processes, env=env, log=log, seed=order.seed, proxy=proxy)
     from harness.stacks.proxy_image import running_proxy_image  # noqa: PLC0415 - the Docker SDK takes its time
 
-    return running_proxy_image(processes, run=run, log=log)
+    return running_proxy_image(order.processes, run=order.run, log=log)
 
 
 async def _venvs(

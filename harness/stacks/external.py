@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
-from pathlib import Path
 
 from harness.core.errors import EnvironmentFault, UsageError
-from harness.core.stack import StackSpec
 from harness.proxy.adapter import ToxiproxyServer, connect
 from harness.proxy.api import ProxyUnavailable
 from harness.stacks import journal
-from harness.stacks.api import NOTHING, Processes, Stack
+from harness.stacks.api import Order, Stack
 from harness.stacks.external_plan import plan_of
 from harness.stacks.external_stack import ExternalStack
 from harness.stacks.external_ways import opened
@@ -31,45 +29,36 @@ class ExternalLauncher:
         self._environment = os.environ if environment is None else environment
 
     @asynccontextmanager
-    async def launch(
-        self,
-        spec: StackSpec,
-        *,
-        processes: Processes,
-        run: str,
-        folder: Path,
-        people: frozenset[str],
-        mutant: str | None,
-        key: str,  # noqa: ARG002 - nothing is started that would need it
-        clocks: frozenset[str] = frozenset(),  # noqa: ARG002 - no clock can be moved
-        keep: bool = False,  # noqa: ARG002 - its data is its own
-        seed: int = 0,
-        proxy: str | None = None,
-        about: Mapping[str, str] = NOTHING,  # noqa: ARG002 - nothing is started that could be labelled
-    ) -> AsyncIterator[Stack]:
+    async def launch(self, order: Order) -> AsyncIterator[Stack]:
         """Put proxies in front of the services, wait until they are healthy, and watch the abort conditions.
 
-        ``proxy`` counts only where the stack file names no server: then one is started.
+        ``order.proxy`` counts only where the stack file names no server: then one is started.
         Raises ``UsageError`` for a stack file that cannot be played so or leads to a host that it does not allow,
         ``EnvironmentFault`` when a proxy or a service is not as needed, ``Aborted`` when a condition is met.
         """
-        if mutant is not None:
+        if order.mutant is not None:
             raise UsageError("a system that runs already has no mutants", hint="leave --mutant out")
-        plan = plan_of(spec, launcher=self.name, run=run, people=people, environment=self._environment)
-        # Its owner file names the journal, so that a later start undoes what this run's watcher could not.
-        await processes.temporary_folder(self.name)
-        logs = folder / "logs"
-        own = running_proxy_server(
-            processes, env=inherited(self._environment), log=logs / "proxy.log", seed=seed, proxy=proxy or EMBEDDED
+        plan = plan_of(
+            order.spec, launcher=self.name, run=order.run, people=order.people, environment=self._environment
         )
-        with closing(Journal(folder / journal.NAME)) as commands:
+        # Its owner file names the journal, so that a later start undoes what this run's watcher could not.
+        await order.processes.temporary_folder(self.name)
+        logs = order.folder / "logs"
+        own = running_proxy_server(
+            order.processes,
+            env=inherited(self._environment),
+            log=logs / "proxy.log",
+            seed=order.seed,
+            proxy=order.proxy or EMBEDDED,
+        )
+        with closing(Journal(order.folder / journal.NAME)) as commands:
             async with (
                 _started(own) if plan.toxiproxy is None else _reached(plan.toxiproxy) as server,
                 opened(server, plan, commands) as ways,
             ):
-                stack = ExternalStack(spec, server, plan.services, ways, launcher=self.name, logs=logs)
+                stack = ExternalStack(order.spec, server, plan.services, ways, launcher=self.name, logs=logs)
                 await stack.come_up()
-                async with guarded(spec.abort, proxies=stack.proxies_there, health=stack.all_healthy):
+                async with guarded(order.spec.abort, proxies=stack.proxies_there, health=stack.all_healthy):
                     yield stack
 
 

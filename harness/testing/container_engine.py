@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.core.errors import EnvironmentFault
+from harness.stacks import docker_labels
 
 if TYPE_CHECKING:
     from docker.client import DockerClient
@@ -23,3 +25,24 @@ def required_engine() -> DockerClient:
         if "docker" in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
             pytest.fail(str(missing))
         pytest.skip(str(missing))
+
+
+def left_of(run: str, engine: DockerClient) -> list[str]:
+    """Return what the engine has of a run: names of containers, networks and volumes."""
+    wanted: dict[str, Any] = {"label": f"{docker_labels.RUN}={run}"}
+    api = engine.api
+    return [
+        *(name for each in api.containers(all=True, filters=wanted) for name in each["Names"]),
+        *(each["Name"] for each in api.networks(filters=wanted)),
+        *(each["Name"] for each in api.volumes(filters=wanted)["Volumes"] or ()),
+    ]
+
+
+def gone_within(run: str, within_s: float, engine: DockerClient) -> bool:
+    """Wait until nothing is left of a run; False when something still is after that time."""
+    end = time.monotonic() + within_s
+    while left_of(run, engine):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True

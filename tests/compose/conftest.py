@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.core.errors import EnvironmentFault
 from harness.core.stack import ComposeProject, ComposeService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.stacks.api import Order
 from harness.stacks.compose_cli import find_compose
 from harness.stacks.watcher_client import Watcher
-from harness.testing.container_engine import required_engine
+from harness.testing.container_engine import gone_within, left_of, required_engine
 
 if TYPE_CHECKING:
     from docker.client import DockerClient
@@ -152,14 +152,15 @@ def launched(tmp_path: Path, tool: tuple[str, ...]) -> Launched:
         async with (
             Watcher.start(folder / "journal.jsonl", run=run) as watcher,
             ComposeLauncher().launch(
-                spec,
-                processes=watcher,
-                run=run,
-                folder=folder,
-                people=frozenset(people),
-                mutant=None,
-                key="00",
-                proxy="embedded",
+                Order(
+                    spec=spec,
+                    processes=watcher,
+                    run=run,
+                    folder=folder,
+                    key="00",
+                    people=frozenset(people),
+                    proxy="embedded",
+                )
             ) as stack,
         ):
             yield stack
@@ -170,29 +171,10 @@ def launched(tmp_path: Path, tool: tuple[str, ...]) -> Launched:
 @pytest.fixture
 def left(engine: DockerClient) -> Callable[[str], list[str]]:
     """What the engine has of a run: names of containers, networks and volumes."""
-
-    def look(run: str) -> list[str]:
-        wanted: dict[str, Any] = {"label": f"chat-chaos.run={run}"}
-        api = engine.api
-        return [
-            *(name for each in api.containers(all=True, filters=wanted) for name in each["Names"]),
-            *(each["Name"] for each in api.networks(filters=wanted)),
-            *(each["Name"] for each in api.volumes(filters=wanted)["Volumes"] or ()),
-        ]
-
-    return look
+    return lambda run: left_of(run, engine)
 
 
 @pytest.fixture
-def gone(left: Callable[[str], list[str]]) -> Callable[[str, float], bool]:
+def gone(engine: DockerClient) -> Callable[[str, float], bool]:
     """Whether nothing is left of a run within a time."""
-
-    def wait(run: str, within_s: float) -> bool:
-        end = time.monotonic() + within_s
-        while left(run):
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.1)
-        return True
-
-    return wait
+    return lambda run, within_s: gone_within(run, within_s, engine)

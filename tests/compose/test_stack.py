@@ -144,6 +144,7 @@ HARNESS = """
 import asyncio, sys
 from pathlib import Path
 from harness.core.stack import ComposeProject, ComposeService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.stacks.api import Order
 from harness.stacks.compose import ComposeLauncher
 from harness.stacks.watcher_client import Watcher
 
@@ -164,8 +165,7 @@ spec = StackSpec(
 async def main():
     async with (
         Watcher.start(folder / "journal.jsonl", run=run) as watcher,
-        ComposeLauncher().launch(spec, processes=watcher, run=run, folder=folder, people=frozenset(), mutant=None,
-                                 key="00"),
+        ComposeLauncher().launch(Order(spec=spec, processes=watcher, run=run, folder=folder, key="00")),
     ):
         print("up", flush=True)
         await asyncio.sleep(60)

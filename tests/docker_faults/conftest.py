@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,7 @@ from harness.core.stack import DockerService, Health, LinkSpec, Promises, Servic
 from harness.faults.api import Fault, World
 from harness.faults.group import bind
 from harness.faults.registry import kinds
+from harness.stacks.api import Order
 from harness.stacks.watcher_client import Watcher
 from harness.testing.container_engine import required_engine
 from harness.testing.fakes import FakePeople
@@ -133,10 +134,9 @@ def launched(tmp_path: Path) -> Iterator[Launched]:
         run = f"test-{secrets.token_hex(4)}"
         for name in ("logs", "events"):
             (tmp_path / name).mkdir()
-        chosen: dict[str, Any] = {"people": frozenset(), "mutant": None, "key": "00"}
         async with (
             Watcher.start(tmp_path / "journal.jsonl", run=run) as watcher,
-            DockerLauncher().launch(spec, processes=watcher, run=run, folder=tmp_path, **chosen) as stack,
+            DockerLauncher().launch(Order(spec=spec, processes=watcher, run=run, folder=tmp_path, key="00")) as stack,
         ):
             yield stack  # type: ignore[misc] - it is a DockerStack
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.core.stack import DockerService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.stacks.api import Order
 from harness.stacks.watcher_client import Watcher
-from harness.testing.container_engine import required_engine
+from harness.testing.container_engine import gone_within, left_of, required_engine
 
 if TYPE_CHECKING:
     from docker.client import DockerClient
@@ -71,32 +71,13 @@ def engine() -> Iterator[DockerClient]:
 @pytest.fixture
 def left(engine: DockerClient) -> Callable[[str], list[str]]:
     """What the engine has of a run: names of containers, networks and volumes."""
-
-    def look(run: str) -> list[str]:
-        wanted = {"label": f"{RUN_LABEL}={run}"}
-        api = engine.api
-        return [
-            *(name for each in api.containers(all=True, filters=wanted) for name in each["Names"]),
-            *(each["Name"] for each in api.networks(filters=wanted)),
-            *(each["Name"] for each in api.volumes(filters=wanted)["Volumes"] or ()),
-        ]
-
-    return look
+    return lambda run: left_of(run, engine)
 
 
 @pytest.fixture
-def gone(left: Callable[[str], list[str]]) -> Callable[[str, float], bool]:
+def gone(engine: DockerClient) -> Callable[[str, float], bool]:
     """Whether nothing is left of a run within a time."""
-
-    def wait(run: str, within_s: float) -> bool:
-        end = time.monotonic() + within_s
-        while left(run):
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.1)
-        return True
-
-    return wait
+    return lambda run, within_s: gone_within(run, within_s, engine)
 
 
 def service(**more: Any) -> ServiceSpec:
@@ -162,7 +143,7 @@ def launched(tmp_path: Path, engine: DockerClient) -> Launched:
         chosen: dict[str, Any] = {"people": frozenset({"alice"}), "mutant": None, "key": "00", **options}
         async with (
             Watcher.start(folder / "journal.jsonl", run=run) as watcher,
-            DockerLauncher().launch(spec, processes=watcher, run=run, folder=folder, **chosen) as stack,
+            DockerLauncher().launch(Order(spec=spec, processes=watcher, run=run, folder=folder, **chosen)) as stack,
         ):
             yield stack  # type: ignore[misc] - it is a DockerStack
 

@@ -33,6 +33,7 @@ HARNESS = """
 import asyncio, sys
 from pathlib import Path
 from harness.core.stack import DockerService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
+from harness.stacks.api import Order
 from harness.stacks.docker_launcher import DockerLauncher
 from harness.stacks.watcher_client import Watcher
 
@@ -50,7 +51,7 @@ async def main():
         print(watcher.pid, flush=True)
         while True:
             async with DockerLauncher().launch(
-                spec, processes=watcher, run=run, folder=folder, people=frozenset(), mutant=None, key="00"
+                Order(spec=spec, processes=watcher, run=run, folder=folder, key="00")
             ):
                 await asyncio.sleep(1)
 

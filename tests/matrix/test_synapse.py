@@ -30,7 +30,7 @@ from harness.drivers.api import (
 from harness.drivers.matrix.driver import MatrixDriver, make
 from harness.drivers.matrix.session import MatrixSession
 from harness.scenario.stackfile import load_stack
-from harness.stacks.api import Stack
+from harness.stacks.api import Order, Stack
 from harness.stacks.embedded import EmbeddedLauncher
 from harness.stacks.venvs import cache_folder
 from harness.stacks.watcher_client import Watcher
@@ -64,11 +64,10 @@ Play = Callable[[Callable[[Meeting], Awaitable[None]]], None]
 @asynccontextmanager
 async def meeting(spec: StackSpec, folder: Path, timeline: str) -> AsyncIterator[Meeting]:
     """Launch a server, make accounts and connect."""
-    chosen = {"people": frozenset[str](), "mutant": None, "key": "00"}
     async with (
         asyncio.timeout(PATIENCE_S),
         Watcher.start(folder / "journal.jsonl", run="test") as watcher,
-        EmbeddedLauncher().launch(spec, processes=watcher, run="test", folder=folder, **chosen) as stack,
+        EmbeddedLauncher().launch(Order(spec=spec, processes=watcher, run="test", folder=folder, key="00")) as stack,
     ):
         secret = spec.parameters["registration_secret"]
         driver = make({"server_name": "chat.test", "registration_secret": secret, "timeline": timeline})

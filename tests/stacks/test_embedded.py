@@ -16,7 +16,7 @@ import pytest
 
 from harness.core.errors import ChatChaosError, EnvironmentFault, UsageError
 from harness.core.stack import EmbeddedService, Health, LinkSpec, Promises, ServiceSpec, StackSpec
-from harness.stacks.api import Stack
+from harness.stacks.api import Order, Stack
 from harness.stacks.embedded import EmbeddedLauncher
 from harness.stacks.health import wait_until_ok
 from harness.stacks.watcher_client import Watcher
@@ -77,7 +77,7 @@ async def launched(spec: StackSpec, folder: Path, **options: Any) -> AsyncIterat
     chosen: dict[str, Any] = {"people": frozenset({"alice"}), "mutant": None, "key": "00", **options}
     async with (
         Watcher.start(folder / "journal.jsonl", run="test") as watcher,
-        EmbeddedLauncher().launch(spec, processes=watcher, run="test", folder=folder, **chosen) as stack,
+        EmbeddedLauncher().launch(Order(spec=spec, processes=watcher, run="test", folder=folder, **chosen)) as stack,
     ):
         yield stack
 

@@ -18,7 +18,7 @@ from harness.engine.session import check_choices
 from harness.proxy.adapter import ToxiproxyServer, connect
 from harness.pytest_plugin.live.edges import spare_people
 from harness.scenario.stackfile import load_stack
-from harness.stacks.api import Stack
+from harness.stacks.api import Order, Stack
 from harness.stacks.launchers import launcher
 from harness.stacks.proxy_choice import AUTO, EMBEDDED
 from harness.stacks.watcher_client import Watcher
@@ -62,8 +62,8 @@ async def running(options: RunOptions) -> AsyncIterator[Host]:
     key = secrets.token_hex(32)
     spare = spare_people(options.launcher)
     async with Watcher.start(folder.journal, run=run) as watcher:
-        launched = launcher(options.launcher).launch(
-            spec,
+        order = Order(
+            spec=spec,
             processes=watcher,
             run=run,
             folder=folder.path,
@@ -75,7 +75,7 @@ async def running(options: RunOptions) -> AsyncIterator[Host]:
             proxy=_proxy(options),
             about={"worker": options.worker},
         )
-        async with launched as stack, await connect(stack.proxy.url) as server:
+        async with launcher(options.launcher).launch(order) as stack, await connect(stack.proxy.url) as server:
             yield Host(stack, server, watcher, folder, options, key, spare=spare)
 
 
