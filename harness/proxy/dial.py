@@ -10,15 +10,19 @@ import threading
 from collections.abc import Callable, Sequence
 
 from harness.proxy.addresses import Address, candidates
-from harness.proxy.loop import WRITE, Loop
+from harness.proxy.loop import WRITE, Loop, Timer
 
 _REMEMBERED_S = 1.0
+_PATIENCE_S = 0.25
 
 Found = Callable[[Sequence[str]], None]
 
 
 class Resolver:
-    """Asks the system for names in a thread of its own and remembers answers for a second."""
+    """Asks the system for names in a thread of its own.
+
+    Each lookup asks anew, for the machines behind a name come and go; those that wait for one answer share it.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -28,10 +32,10 @@ class Resolver:
         self._thread: threading.Thread | None = None
 
     def lookup(self, host: str, found: Found) -> None:
-        """Call ``found`` with the host's IP addresses: now when they are known, else later; none when it has none."""
-        answer = self.known(host)
-        if answer is not None:
-            found(answer)
+        """Call ``found`` with the host's IP addresses: now when it is one itself, else later; none when it has none."""
+        plain = candidates(host)
+        if plain is not None:
+            found(plain)
             return
         waiting = self._waiting.setdefault(host, [])
         waiting.append(found)
@@ -39,7 +43,7 @@ class Resolver:
             self._ask(host)
 
     def known(self, host: str) -> tuple[str, ...] | None:
-        """Return the addresses that need no asking, or None."""
+        """Return the addresses that were learned within the last second, or need no asking; None without any."""
         plain = candidates(host)
         if plain is not None:
             return plain
@@ -68,88 +72,107 @@ class Resolver:
 
 
 class Dial:
-    """One attempt to connect to the first of a host's addresses that answers; ``done`` gets the socket or None."""
+    """One attempt to connect to whichever of a host's addresses answers; ``done`` gets the socket or None.
 
-    __slots__ = ("_done", "_ip", "_ips", "_loop", "_port", "_sock", "_watched")
+    A name that stands for several machines stands for the dead ones among them too, for a while: an address that is
+    silent for a quarter of a second is not waited for, the next one is tried beside it (RFC 8305, section 5).
+    """
+
+    __slots__ = ("_done", "_ips", "_loop", "_port", "_timer", "_tried")
 
     def __init__(self, loop: Loop, done: Callable[[socket.socket | None], None]) -> None:
         self._loop = loop
         self._done: Callable[[socket.socket | None], None] | None = done
-        self._sock: socket.socket | None = None
-        self._ip = ""
+        self._tried: dict[socket.socket, str] = {}
         self._ips: list[str] = []
         self._port = 0
-        self._watched = False
+        self._timer: Timer | None = None
 
-    def start(self, address: Address, resolver: Resolver) -> None:
-        """Find the host and connect; ``done`` may be called before this returns."""
+    def start(self, address: Address, resolver: Resolver, *, turn: int = 0) -> None:
+        """Find the host and connect; ``done`` may be called before this returns.
+
+        ``turn`` counts the connects, so that several addresses of one kind take turns in being the first.
+        """
         self._port = address.port
-        resolver.lookup(address.host, self._found)
+        resolver.lookup(address.host, lambda ips: self._found(in_turn(ips, turn)))
 
     def cancel(self) -> None:
         """Stop trying; ``done`` is not called."""
         self._done = None
-        self._drop()
+        self._drop_all()
 
     def on_event(self, _mask: int) -> None:
-        """See how the connect went, by asking again: the event may be a stray one."""
-        if self._sock is not None:
-            code = self._sock.connect_ex((self._ip, self._port))
+        """See how the connects went, by asking again: the event may be a stray one."""
+        for sock, ip in list(self._tried.items()):
+            code = sock.connect_ex((ip, self._port))
             if code != errno.EALREADY:
-                self._settle(self._sock, code)
+                self._settle(sock, code)
+            if self._done is None:
+                return
 
     def abandon(self) -> None:
         """Give up after an unforeseen failure."""
-        self._drop()
+        self._drop_all()
         self._finish(None)
 
-    def _found(self, ips: Sequence[str]) -> None:
-        self._ips = list(ips)
+    def _found(self, ips: list[str]) -> None:
+        self._ips = ips
         self._next()
 
     def _next(self) -> None:
         if self._done is None:
             return
-        if not self._ips:
+        if self._ips:
+            self._connect(self._ips.pop(0))
+        elif not self._tried:
             self._finish(None)
-            return
-        self._ip = self._ips.pop(0)
-        try:
-            self._connect()
-        except OSError:  # no socket to be had: too many open, or no such address family here
-            self._drop()
-            self._next()
 
-    def _connect(self) -> None:
-        ip = self._ip
+    def _connect(self, ip: str) -> None:
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-        sock = self._sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError:  # too many open, or no such address family here
+            self._next()
+            return
         code = sock.connect_ex((ip, self._port))
         if code == errno.EINPROGRESS:  # a local handshake is over by now: ask again before waiting for it
             code = sock.connect_ex((ip, self._port))
         if code in {errno.EINPROGRESS, errno.EALREADY}:
-            self._loop.watch(sock.fileno(), WRITE, self)
-            self._watched = True
+            self._await(sock, ip)
         else:
             self._settle(sock, code)
 
+    def _await(self, sock: socket.socket, ip: str) -> None:
+        self._tried[sock] = ip
+        self._loop.watch(sock.fileno(), WRITE, self)
+        if self._ips:
+            self._timer = self._loop.call_at(self._loop.now() + _PATIENCE_S, self._next)
+
     def _settle(self, sock: socket.socket, code: int) -> None:
+        watched = self._tried.pop(sock, None) is not None
         if code not in {0, errno.EISCONN}:
-            self._drop()
+            self._loop.discard(sock)
             self._next()
             return
-        if self._watched:
+        if watched:
             self._loop.mute(sock.fileno())
-        self._sock = None
+        self._drop_all()
         self._finish(sock)
 
-    def _drop(self) -> None:
-        if self._sock is not None:
-            self._loop.discard(self._sock)
-            self._sock = None
-            self._watched = False
+    def _drop_all(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for sock in self._tried:
+            self._loop.discard(sock)
+        self._tried.clear()
 
     def _finish(self, sock: socket.socket | None) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(sock)
+
+
+def in_turn(ips: Sequence[str], turn: int) -> list[str]:
+    """Return addresses of version 4 before those of version 6, each kind begun with another one at each turn."""
+    kinds = ([ip for ip in ips if ":" not in ip], [ip for ip in ips if ":" in ip])
+    return [kind[(place + turn) % len(kind)] for kind in kinds for place in range(len(kind))]

@@ -200,7 +200,7 @@ class Proxy:
         dial = Dial(self.loop, lambda upstream: self._dialled(dial, name, upstream))
         self._arrivals[dial] = client
         try:
-            dial.start(parse(self.upstream), self._ground.resolver)
+            dial.start(parse(self.upstream), self._ground.resolver, turn=self._totals.opened)
         except BadAddress:
             self._dialled(dial, name, None)
 

@@ -149,6 +149,9 @@ class Containers:
                 api.wait(instance.id, timeout=within_s)
             except (ReadTimeout, NoAnswer):
                 return False
+            # The engine answers before it has taken the container's addresses back, and whoever dials a dead one may
+            # hang for a quarter of a minute. It holds the container until most of that is done.
+            api.inspect_container(instance.id)
             return True
 
         return await self.calls(f"wait for the end of {instance.role}", wait)
