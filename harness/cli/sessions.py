@@ -68,8 +68,8 @@ def play_matrix(
 
 
 def session_code(results: Sequence[RunResult]) -> int:
-    """Return the exit code of the worst verdict."""
-    return worst(result.verdict for result in results).exit_code
+    """Return the exit code of the worst verdict; what was listed beforehand counts as a pass."""
+    return worst(result.counts_as for result in results).exit_code
 
 
 def _console(choices: Choices, results: TextIO | None) -> Console:

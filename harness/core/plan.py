@@ -145,6 +145,8 @@ class ScenarioPlan:
     recover_within_s: float = 10.0
     slos: tuple[SloPlan, ...] = ()
     """Bounds beside the time to recover."""
+    absent: tuple[str, ...] = ()
+    """What the scenario is about and the stack that was chosen for it does not have."""
     text: str = ""
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.core.stack import PromiseValue
-from harness.core.verdicts import Verdict
+from harness.core.verdicts import Verdict, worst
 
 RESULTS_VERSION = 1
 
@@ -63,6 +63,18 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     check: str | None = None
     fault: str | None = None
     verdict: Verdict | None = None
+    expected: str | None = None
+    """The listed finding that it is."""
+
+
+class FindingResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that was listed for a run beforehand, and whether it showed."""
+
+    id: str
+    rate: str
+    text: str
+    source: str
+    seen: bool
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +88,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One judged run."""
+    """One judged run; ``exit_code`` is what it adds to the command's, after the findings that were listed for it."""
 
     v: int
     run: str
@@ -104,3 +116,23 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was that server and no other."""
     caveats: tuple[str, ...] = ()
     """What that server does otherwise than the scenario's faults mean it."""
+    findings: tuple[FindingResult, ...] = ()
+    """What was listed beforehand for this scenario on this stack."""
+    expected: tuple[str, ...] = ()
+    """Those of the findings that showed."""
+    missed: tuple[str, ...] = ()
+    """Those that always show and did not: an unexpected pass."""
+
+    @property
+    def unlisted(self) -> tuple[Reason, ...]:
+        """The reasons that were not listed beforehand."""
+        return tuple(reason for reason in self.reasons if reason.expected is None)
+
+    @property
+    def counts_as(self) -> Verdict:
+        """The verdict over what was not listed beforehand; a finding that stayed away without leave is a failure."""
+        if not self.findings:
+            return self.verdict
+        left = [reason.verdict or Verdict.ERROR for reason in self.unlisted]
+        left += [Verdict.FAIL for _ in self.missed]
+        return worst(left, empty=Verdict.PASS if self.reasons else self.verdict)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from harness.core.findings import Finding
+
 Durability = Literal["none", "process_crash", "power_loss"]
 Order = Literal["none", "sender", "conversation"]
 
@@ -211,6 +213,8 @@ class StackSpec:
     external: ExternalSystem = ExternalSystem()
     abort: AbortRules = AbortRules()
     compose: ComposeProject = ComposeProject()
+    findings: tuple[Finding, ...] = ()
+    """What the server is known to do otherwise than promised."""
 
 
 def base_link(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.errors import UsageError
+from harness.core.findings import Finding
 from harness.core.plan import ClientBehaviour, FaultPlan, SloPlan
 from harness.core.results import RunResult
 from harness.core.stack import PromiseValue
@@ -46,6 +47,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the server that the run went through says of itself; empty before it runs."""
     proxy_why: str = ""
     """Why it was that one."""
+    findings: tuple[Finding, ...] = ()
+    """What is known of the server beforehand and concerns this run."""
     caveats: tuple[str, ...] = ()
     """What is different there from what the faults mean to do."""
 

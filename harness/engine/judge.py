@@ -13,6 +13,7 @@ from harness.core.errors import UsageError
 from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResult, Reason, RunResult
 from harness.core.stack import Promises, StackSpec, promises_as_data, promises_from_data
 from harness.core.verdicts import Verdict
+from harness.engine.findings import settled
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.ladder import climb
 from harness.engine.verdict import reasons_of, verdict_of, void_spoiled
@@ -83,7 +84,7 @@ def _result(
     slos: tuple[Figures, ...] = (),
 ) -> RunResult:
     verdict = verdict_of(reasons, checks)
-    return RunResult(
+    result = RunResult(
         v=RESULTS_VERSION,
         run=facts.run,
         scenario=facts.scenario,
@@ -108,6 +109,7 @@ def _result(
         replay=facts.replay,
         mutant=facts.mutant,
     )
+    return settled(result, facts.findings)
 
 
 def _has_events(path: Path) -> bool:

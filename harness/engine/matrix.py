@@ -31,7 +31,7 @@ class Cell:
     def holds(self) -> bool:
         """Whether every repetition came out as expected."""
         if self.mutant is None:
-            return all(result.verdict is Verdict.PASS for result in self.results)
+            return all(result.counts_as is Verdict.PASS for result in self.results)
         if self.expected is None:
             return all(result.verdict is not Verdict.ERROR for result in self.results)
         return all(self.expected in failing(result) for result in self.results)

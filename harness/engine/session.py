@@ -23,6 +23,7 @@ from harness.core.results import Reason, RunResult
 from harness.core.stack import StackSpec, promises_as_data
 from harness.core.verdicts import Verdict
 from harness.engine.defects import as_played, own_client, titles
+from harness.engine.findings import listed
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.judge import judge_folder
 from harness.engine.means import without_means
@@ -109,7 +110,7 @@ class _Session:
                 result, last = await self._attempt(_again(job, attempt), attempt)
                 if last:
                     break
-        if job.options.fail_fast and result.verdict is Verdict.FAIL:
+        if job.options.fail_fast and result.counts_as is Verdict.FAIL:
             self._stopped = True
         return result
 
@@ -126,7 +127,7 @@ class _Session:
         trouble = await Run(assignment, self._listener).play()
         loop = asyncio.get_running_loop()
         result = await loop.run_in_executor(self._judges, _judge, folder, trouble, self._afterwards)
-        last = result.verdict is not Verdict.INCONCLUSIVE or attempt > options.reruns
+        last = result.counts_as is not Verdict.INCONCLUSIVE or attempt > options.reruns
         elapsed = time.monotonic() - began
         self._listener(RunFinished(run, plan, result, folder.path, elapsed, rerun=not last))
         return result, last
@@ -192,6 +193,8 @@ def playable(job: Job, listener: Listener) -> bool:
 
 def unsupported(plan: ScenarioPlan, spec: StackSpec, *, launcher: str, proxy: str | None = None) -> list[str]:
     """Return why this stack, here and now, so launched and proxied, cannot play a scenario; empty when it can."""
+    if plan.absent:
+        return [f"stack {spec.name}: {'; '.join(plan.absent)}"]
     needs = [need for need in plan.needs if need not in EXTENSIONS]
     kept_from = unavailable(spec, needs, launcher=launcher)
     missing = [need for need in needs if need not in spec.capabilities]
@@ -235,6 +238,7 @@ def _facts(
         versions={"chat-chaos": __version__, "python": platform.python_version(), "system": platform.platform()},
         scenario_sha256=hashlib.sha256(plan.text.encode()).hexdigest(),
         promises=promises_as_data(spec.promises),
+        findings=listed(plan, spec),
         faults=plan.faults,
         required_checks=plan.required_checks,
         recover_within_s=plan.recover_within_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -25,8 +26,9 @@ class Controller:
         if report.when != "call" or "chaos_verdict" not in known:
             return
         file, line, name = report.location
-        reason = "" if known["chaos_verdict"] == "pass" else str(known["chaos_reason"])
-        told = github.Told(file, (line or 0) + 1, name, str(known["chaos_verdict"]), reason, str(known["chaos_folder"]))
+        reason = "" if known["chaos_counts_as"] == known["chaos_verdict"] == "pass" else str(known["chaos_reason"])
+        verdict = _in_full(known)
+        told = github.Told(file, (line or 0) + 1, name, verdict, reason, str(known["chaos_folder"]))
         self._told.append(told)
         self._seeds.add(int(str(known["chaos_seed"])))
 
@@ -46,3 +48,11 @@ class Controller:
             for line in github.workflow_commands(told, self._diagnostics):
                 terminalreporter.write_line(line)
             github.write_summary(self._told)
+
+
+def _in_full(known: Mapping[str, object]) -> str:
+    """The verdict, and that it was listed beforehand, or should have been."""
+    verdict, counts_as = str(known["chaos_verdict"]), str(known["chaos_counts_as"])
+    if counts_as == verdict:
+        return verdict
+    return f"{verdict} (expected)" if counts_as == "pass" else f"{verdict} (unexpected)"

@@ -20,7 +20,7 @@ from harness.history.timeline import Line, draw
 from harness.report.lives import life_of
 from harness.report.places import near
 from harness.report.style import Style
-from harness.report.text import Detail, Judged, describe_run
+from harness.report.text import Detail, Judged, describe_findings, describe_run
 
 LOG_LINES = 20
 _TAIL_BYTES = 64 * 1024
@@ -39,17 +39,17 @@ class Evidence:
 
     @property
     def reason(self) -> str:
-        """Return in one line why the verdict is what it is."""
-        weighty = [reason for reason in self.result.reasons if reason.verdict is self.result.verdict]
+        """Return in one line why the verdict is what it is, or which listed finding it was."""
+        weighty = [reason for reason in self.result.unlisted if reason.verdict is self.result.counts_as]
         if not weighty:
-            return str(self.result.verdict)
+            return "; ".join(describe_findings(self.result)) or str(self.result.verdict)
         first = next((reason for reason in weighty if reason.check), weighty[0])
         text = first.text.partition("\n")[0]
         return f"{first.check}: {text}" if first.check and not text.startswith(first.check) else text
 
     def story(self, place: str) -> str:
         """Return what a person needs to act: the reason, where the test stands, what broke, the life, the way back."""
-        life = life_of([self.folder], self.result) if self.result.verdict is Verdict.FAIL else ""
+        life = life_of([self.folder], self.result) if self.result.counts_as is Verdict.FAIL else ""
         judged = Judged(self.result, near(self.folder), self.elapsed_s, life)
         lines = [self.reason, "", place, *describe_run(judged, Style(enabled=False), Detail())]
         if self.result.replay != self.again:
@@ -60,6 +60,9 @@ class Evidence:
         """Yield what JUnit and the controller of a parallel session get to know."""
         result = self.result
         yield "chaos_verdict", str(result.verdict)
+        yield "chaos_counts_as", str(result.counts_as)
+        if result.expected:
+            yield "chaos_expected", ", ".join(result.expected)
         yield "chaos_reason", self.reason
         yield "chaos_run", result.run
         yield "chaos_folder", str(self.folder)

@@ -12,6 +12,10 @@ OTHERS = ("pytest_github_actions_annotate_failures", "github-actions-annotate-fa
 """Plugins that annotate failed tests by themselves, whichever name they go by."""
 
 
+MET = {"pass", *(f"{verdict} (expected)" for verdict in ("fail", "inconclusive"))}
+"""What needs no annotation: it held, or it was listed beforehand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """One scenario as the controller heard of it; ``line`` counts from 1."""
@@ -37,7 +41,7 @@ def workflow_commands(told: Iterable[Told], diagnostics: Iterable[Mapping[str, A
     found += [
         Diagnostic(one.file, one.line, 1, f"chat-chaos {one.verdict}: {one.name}", one.reason)
         for one in told
-        if one.verdict != "pass"
+        if one.verdict not in MET
     ]
     return list(dict.fromkeys(render_github([one]) for one in found))
 

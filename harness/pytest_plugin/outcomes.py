@@ -1,6 +1,7 @@
 """What a test raises when its run did not pass.
 
 BrokenPromise  a promise was broken: an ``AssertionError``, so that the test *failed* and the service is at fault
+UnexpectedPass a finding that is listed as showing always did not, as with a strict ``xfail``
 NotProven      the run is inconclusive, and a test that proves nothing must not be green
 Trouble        the surroundings or the harness: a service did not start, a fault could not be undone
 
@@ -21,6 +22,12 @@ class BrokenPromise(AssertionError):
     __module__ = "builtins"  # as pytest does for its own: summaries show the bare name
 
 
+class UnexpectedPass(AssertionError):
+    """A finding that is listed as showing always did not show: strike it from the stack file, or say how often."""
+
+    __module__ = "builtins"
+
+
 class NotProven(Exception):
     """The run is inconclusive: let the fault bite, or give the check something to look at."""
 
@@ -33,7 +40,7 @@ class Trouble(Exception):
     __module__ = "builtins"
 
 
-OURS = (BrokenPromise, NotProven, Trouble)
+OURS = (BrokenPromise, UnexpectedPass, NotProven, Trouble)
 
 
 def exception_for(verdict: Verdict) -> type[BrokenPromise | NotProven | Trouble]:

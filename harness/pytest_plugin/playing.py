@@ -15,7 +15,7 @@ from harness.engine.stream import Listener
 from harness.pytest_plugin import allure_report
 from harness.pytest_plugin.collection import SETTINGS, ScenarioItem
 from harness.pytest_plugin.evidence import Evidence, again_line
-from harness.pytest_plugin.outcomes import Trouble, exception_for
+from harness.pytest_plugin.outcomes import Trouble, UnexpectedPass, exception_for
 from harness.pytest_plugin.runlog import RunLog
 
 
@@ -47,6 +47,10 @@ def play(item: ScenarioItem) -> None:
     evidence.attach_to(item)
     if report is not None:
         report.tell(log, evidence)
-    if result.verdict is not Verdict.PASS:
-        plan = item.plan
-        raise exception_for(result.verdict)(evidence.story(f"{plan.source}:{plan.line}: {plan.title}"))
+    place = f"{item.plan.source}:{item.plan.line}: {item.plan.title}"
+    if result.missed and not result.unlisted:
+        raise UnexpectedPass(evidence.story(place))
+    if result.counts_as is not Verdict.PASS:
+        raise exception_for(result.counts_as)(evidence.story(place))
+    if result.expected:
+        pytest.xfail(evidence.reason)

@@ -71,7 +71,7 @@ class Console:
     def _finished(self, item: RunFinished) -> None:
         if self._results is None:
             return
-        broken = item.result.verdict is Verdict.FAIL and not self._detail.quiet
+        broken = item.result.counts_as is Verdict.FAIL and not self._detail.quiet
         life = self._life_of(item.folder, item.result) if broken else ""
         self._progress.pause()
         judged = Judged(item.result, near(item.folder), item.elapsed_s, life, _report_of(item.folder))

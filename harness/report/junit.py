@@ -12,6 +12,7 @@ from harness.core.plan import ScenarioPlan
 from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunFinished, RunSkipped, RunStarted, StreamItem
+from harness.report.text import describe_findings, verdict_in_full
 
 # Characters that XML 1.0 cannot carry even escaped (section 2.2 of the recommendation).
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -20,7 +21,8 @@ _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 class JUnitReport:
     """Collects the last word on each planned scenario and writes the file on ``write``.
 
-    A broken promise is a ``<failure>``; error and inconclusive are an ``<error>`` whose type names the verdict; a
+    A broken promise is a ``<failure>``, and so is a listed finding that stayed away; what was listed beforehand is
+    ``<skipped type="expected">``; error and inconclusive are an ``<error>`` whose type names the verdict; a
     scenario that was underway when the session ended is an error too, one that cannot be played on
     this stack, or never started, is skipped.
     """
@@ -95,8 +97,8 @@ def _key(plan: ScenarioPlan) -> tuple[str, str]:
 def _properties(item: RunFinished) -> ET.Element:
     result = item.result
     values = {"run": result.run, "seed": str(result.seed), "stack": result.stack, "folder": str(item.folder)}
-    if result.mutant:
-        values["mutant"] = result.mutant
+    values |= {"mutant": result.mutant} if result.mutant else {}
+    values |= {"expected": ", ".join(result.expected)} if result.expected else {}
     properties = ET.Element("properties")
     for name, value in values.items():
         ET.SubElement(properties, "property", name=name, value=_clean(value))
@@ -104,14 +106,17 @@ def _properties(item: RunFinished) -> ET.Element:
 
 
 def _outcome(result: RunResult) -> ET.Element | None:
-    if result.verdict is Verdict.PASS:
-        return None
-    sentences = [reason.text for reason in result.reasons] or [str(result.verdict)]
+    if result.counts_as is Verdict.PASS:
+        known = f"{verdict_in_full(result)}: {'; '.join(describe_findings(result))}"
+        return _element("skipped", "expected", known) if result.expected else None
+    if result.missed and not result.unlisted:
+        return _element("failure", "unexpected_pass", "; ".join(describe_findings(result)), result.replay)
+    sentences = [reason.text for reason in result.unlisted] or [str(result.verdict)]
     body = "\n".join([*sentences, *_witnesses(result), f"replay: {result.replay}"])
-    if result.verdict is Verdict.FAIL:
-        broken = next((reason.check for reason in result.reasons if reason.check), None)
+    if result.counts_as is Verdict.FAIL:
+        broken = next((reason.check for reason in result.unlisted if reason.check), None)
         return _element("failure", broken or "fail", sentences[0], body)
-    return _element("error", str(result.verdict), sentences[0], body)
+    return _element("error", str(result.counts_as), sentences[0], body)
 
 
 def _witnesses(result: RunResult) -> list[str]:

@@ -59,9 +59,8 @@ def _verdict(cell: Cell) -> Verdict:
     """What a cell adds to the verdict over the matrix: a catch is what is wanted, a miss is a broken promise."""
     if cell.holds:
         return Verdict.PASS
-    verdict = worst(result.verdict for result in cell.results)
     if cell.mutant is None:
-        return verdict
+        return worst(result.counts_as for result in cell.results)
     if cell.expected is None:
         return Verdict.ERROR
     missed = [result.verdict for result in cell.results if cell.expected not in failing(result)]

@@ -43,7 +43,10 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     """Return the lines of one judged run: the verdict first, then what a person needs to act on it."""
     result = judged.result
     lines = [_headline(judged, style, detail)]
-    if detail.quiet or (result.verdict is Verdict.PASS and not detail.verbose):
+    if detail.quiet:
+        return lines
+    lines += [_labelled("known", text, style) for text in describe_findings(result)]
+    if result.counts_as is Verdict.PASS and not detail.verbose:
         return lines
     lines += _reasons(result, style, detail)
     lines += _broken(result, style)
@@ -64,6 +67,27 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     return lines
 
 
+def describe_findings(result: RunResult) -> list[str]:
+    """Return a sentence for each listed finding that showed, or that stayed away although it always shows."""
+    told = []
+    for finding in result.findings:
+        if finding.seen:
+            told.append(f"{finding.id}: {finding.text} ({finding.source})")
+        elif finding.id in result.missed:
+            told.append(f"{finding.id} did not show, although it is listed as {finding.rate}: strike it from the list")
+    return told
+
+
+def verdict_in_full(result: RunResult) -> str:
+    """Return the verdict with what was listed beforehand: ``fail (expected: ID)``."""
+    marks = []
+    if result.expected:
+        marks.append(f"expected: {', '.join(result.expected)}")
+    if result.missed:
+        marks.append(f"unexpected: no {', '.join(result.missed)}")
+    return f"{result.verdict} ({'; '.join(marks)})" if marks else str(result.verdict)
+
+
 def telling(witnesses: Sequence[Witness]) -> list[Witness]:
     """Return the witnesses in the order in which they tell most: those that a fault passed over come first."""
     return sorted(witnesses, key=lambda witness: not witness.faults)
@@ -78,14 +102,29 @@ def describe_session(results: Sequence[RunResult], skipped: int, exit_code: int,
     """Return the closing lines: how many runs came to which verdict, and what nobody judged."""
     tally = Counter(result.verdict for result in results)
     counts = [f"{tally[verdict]} {verdict}" for verdict in Verdict if tally[verdict]]
+    if known := sum(result.counts_as is Verdict.PASS is not result.verdict for result in results):
+        counts.append(f"{known} of them expected")
     if skipped:
         counts.append(f"{skipped} skipped")
     runs = f"{len(results)} run{'' if len(results) == 1 else 's'}"
     lines = [f"{runs}: {', '.join(counts) or 'none finished'}" + style.paint(f"  (exit {exit_code})", "dim")]
+    lines += [
+        f"finding {one['id']}: showed in {one['seen']} of {one['runs']} runs (listed: {one['rate']})"
+        for one in tally_findings(results)
+    ]
     not_judged = sorted({name for result in results for name in result.not_judged})
     if not_judged:
         lines.append(f"not judged, because the stack does not promise it: {', '.join(not_judged)}")
     return lines
+
+
+def tally_findings(results: Sequence[RunResult]) -> list[dict[str, str | int]]:
+    """Count in how many of the runs that it is listed for each finding showed, by its id."""
+    found: dict[str, dict[str, str | int]] = {}
+    for one in (finding for result in results for finding in result.findings):
+        entry = found.setdefault(one.id, {"id": one.id, "rate": one.rate, "runs": 0, "seen": 0})
+        found[one.id] = entry | {"runs": int(entry["runs"]) + 1, "seen": int(entry["seen"]) + one.seen}
+    return [found[name] for name in sorted(found)]
 
 
 def _headline(judged: Judged, style: Style, detail: Detail) -> str:
@@ -100,6 +139,8 @@ def _headline(judged: Judged, style: Style, detail: Detail) -> str:
     if result.attempts > 1:
         marks.append(f"attempt {result.attempts}")
     name = style.paint(scenario_id(result), "bold")
+    listed = verdict_in_full(result).removeprefix(result.verdict).strip()
+    name = f"{name}  {style.paint(listed, 'yellow')}" if listed else name
     head = f"{style.verdict(result.verdict, _VERDICT_WIDTH)}  {name}  {', '.join(marks)}".rstrip()
     if result.verdict is Verdict.PASS and not detail.quiet:
         head += style.paint(f"  {_grounds(result)}", "dim")

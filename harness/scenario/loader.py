@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.core.errors import NothingSelected, UsageError
 from harness.core.plan import ScenarioPlan
 from harness.core.stack import StackSpec
-from harness.scenario.build import build_scene
+from harness.scenario.build import Built, build_scene
 from harness.scenario.diagnostics import BadFile, Diagnostic
-from harness.scenario.matrix import read_matrix, substitute
+from harness.scenario.matrix import Substituted, read_matrix, substitute
 from harness.scenario.mistakes import Mistake
 from harness.scenario.plans import make_plan
 from harness.scenario.source import Source, read_source
 from harness.scenario.stackfile import load_stack
 from harness.scenario.vocabulary import Vocabulary, installed
 
+UNKNOWN = "unknown-name"
 SUFFIXES = (".chaos.yaml", ".chaos.yml")
 
 
@@ -31,7 +32,8 @@ def load_scenarios(
 ) -> list[ScenarioPlan]:
     """Load scenario files and folders of them, one plan for each matrix entry, in the order of paths and names.
 
-    ``stack`` replaces the stacks that the files name. ``vocabulary`` is by default what is installed.
+    ``stack`` replaces the stacks that the files name; a scenario about services or links that only its own stack has
+    becomes a plan that says what is ``absent``. ``vocabulary`` is by default what is installed.
     Raises ``UsageError`` for a path that is not there, ``NothingSelected`` for a folder without scenarios and
     ``BadFile`` with all mistakes of all files.
     """
@@ -98,17 +100,28 @@ class _Loading:
         mistakes = list(matrix.mistakes)
         for entry in matrix.entries():
             filled = substitute(source.data, entry, self.env)
-            built = build_scene(filled, self.vocabulary, lambda name: self._stack(name, path))
+            built, absent = self._build(filled, path)
             mistakes += [*filled.mistakes, *built.mistakes]
             if built.scene is not None:
                 line = source.document.place_of(("name",)).line
                 stack = _stack_name(built.scene.model.stack, path)
-                self.plans.append(make_plan(built.scene, entry, source=path, line=line, stack=stack, text=source.text))
+                plan = make_plan(built.scene, entry, source=path, line=line, stack=stack, text=source.text)
+                self.plans.append(replace(plan, absent=absent))
         return mistakes
 
+    def _build(self, filled: Substituted, path: Path) -> tuple[Built, tuple[str, ...]]:
+        """Look at an entry for the stack that was chosen; what is right for its own stack is no mistake."""
+        if self.override is None:
+            return build_scene(filled, self.vocabulary, lambda name: self._stack(name, path)), ()
+        built = build_scene(filled, self.vocabulary, lambda _: self.override)
+        if built.scene is not None:
+            return built, ()
+        own = build_scene(filled, self.vocabulary, lambda name: self._stack(name, path))
+        if own.scene is None or {one.code for one in built.mistakes} != {UNKNOWN}:
+            return built, ()
+        return own, tuple(dict.fromkeys(one.text for one in built.mistakes))
+
     def _stack(self, name: str, path: Path) -> StackSpec | Mistake | None:
-        if self.override is not None:
-            return self.override
         name = _stack_name(name, path)
         if name not in self.stacks:
             self.stacks[name] = self._read_stack(name)

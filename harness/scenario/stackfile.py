@@ -31,6 +31,7 @@ from harness.core.stack import (
 from harness.drivers import registry
 from harness.providers.registry import kinds as provider_kinds
 from harness.scenario.diagnostics import BadFile, did_you_mean
+from harness.scenario.findings import check_findings, findings_of
 from harness.scenario.matrix import PLACEHOLDER
 from harness.scenario.mistakes import Mistake, mistakes_of
 from harness.scenario.scene import unknown
@@ -117,6 +118,7 @@ def _check(model: StackModel) -> Iterator[Mistake]:
         if through is not None and through not in model.links:
             yield unknown("link", through, ("services", name, "health", "through"), model.links)
         yield from _check_placeholders(model, name, service)
+    yield from check_findings(model)
     for name, provider in model.providers.items():
         if name in model.services:
             text = f"{quoted(name)} is also the name of a service: a link could not tell them apart"
@@ -216,6 +218,7 @@ def _spec(model: StackModel, path: Path, parameters: Mapping[str, str], driver_o
         external=ExternalSystem(model.external.toxiproxy, tuple(model.external.allow)),
         abort=_abort(model.abort),
         compose=_project(model.compose),
+        findings=findings_of(model),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from harness.core.findings import ALWAYS
+from harness.core.versions import VersionRange
 from harness.scenario.fields import Duration, DurationOrNever, Name, Section, ShareOrNever, Window
 from harness.scenario.units import quoted
 
@@ -217,6 +219,48 @@ class ParameterModel(Section):
     default: str
 
 
+def _version_range(text: str) -> str:
+    return str(VersionRange.parse(text))
+
+
+def _rate(text: str) -> str:
+    seen, slash, runs = text.partition("/")
+    if text != ALWAYS and not (slash and seen.isdecimal() and runs.isdecimal() and 0 < int(seen) <= int(runs)):
+        raise ValueError(f"{quoted(text)} is no rate of reproduction: write '{ALWAYS}', or seen and run, as in '7/10'")
+    return text
+
+
+class FindingModel(Section):
+    """What the server is known to do otherwise than promised: a run that shows it, and nothing else, is as expected."""
+
+    scenarios: list[str] = Field(
+        min_length=1, description="names of scenarios, or of single entries: 'bad-day[cut=1s]'"
+    )
+    check: str | None = Field(default=None, description="the check that finds it")
+    gap: str | None = Field(default=None, description="the gap of a fault as which it shows, 'not_recovered'")
+    says: str | None = Field(
+        default=None, description="words that every witness of the check has; what else it finds counts"
+    )
+    verdict: Literal["fail", "inconclusive"] = "fail"
+    versions: Annotated[str, AfterValidator(_version_range)] | None = Field(
+        default=None, description="releases that show it, by the parameter 'version': '>=1.80, <1.164'"
+    )
+    given: dict[Name, Annotated[list[str], Field(min_length=1)]] = Field(
+        default={}, description="by parameter of the stack, the values under which it shows"
+    )
+    rate: Annotated[str, AfterValidator(_rate)] = Field(
+        description="'always' (a run without it fails), or in how many of how many runs it was seen, '7/10'"
+    )
+    text: str = Field(min_length=1, description="what the server does, in a sentence")
+    source: str = Field(min_length=1, description="where that is written: a page, an issue, a place in its code")
+
+    @model_validator(mode="after")
+    def _one_sign(self) -> Self:
+        if self.check is None and self.gap is None:
+            raise ValueError("give the 'check' that finds it, or the 'gap' of a fault as which it shows")
+        return self
+
+
 class StackModel(Section):
     """A stack: the services under test, the links between them and what they promise."""
 
@@ -235,3 +279,6 @@ class StackModel(Section):
     external: ExternalModel = Field(default_factory=ExternalModel)
     abort: AbortModel = Field(default_factory=AbortModel)
     compose: ComposeModel | None = None
+    findings: dict[Name, FindingModel] = Field(
+        default={}, description="known beforehand: a run that shows them is as expected, one that misses them is not"
+    )

@@ -72,7 +72,10 @@ def _target(scene: Scene, kind: FaultKind, fault: FaultModel, path: Path) -> Ite
     elif kind.targets in NAMED or scene.stack is not None:
         text = f"{kind.kind} acts on a {kind.targets}: '{kind.targets}' is missing"
         hint = _which(kind.targets, scene.stack)
-        yield Mistake((*path, kind.targets), "missing-key", text, hint)
+        none_there = (
+            scene.stack is not None and kind.targets not in NAMED and not _candidates(kind.targets, scene.stack)
+        )
+        yield Mistake((*path, kind.targets), "unknown-name" if none_there else "missing-key", text, hint)
 
 
 def _which(target: Target, stack: StackSpec | None) -> str:

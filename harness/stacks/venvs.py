@@ -11,11 +11,11 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from itertools import zip_longest
 from pathlib import Path
 
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.stack import Venv
+from harness.core.versions import older
 from harness.stacks.api import Processes
 from harness.stacks.logs import last_lines
 
@@ -43,7 +43,7 @@ def requirements(venv: Venv) -> list[str]:
     """Return what pip is asked for; raises ``UsageError`` for a version that is none."""
     if not _VERSION.fullmatch(venv.version):
         raise UsageError(f"{venv.version!r} is no version of {venv.package}", hint="write it as its releases do: 1.2.3")
-    applying = (pins.packages for pins in venv.pins if pins.below is None or _older(venv.version, pins.below))
+    applying = (pins.packages for pins in venv.pins if pins.below is None or older(venv.version, pins.below))
     return [f"{venv.package}=={venv.version}", *next(applying, ())]
 
 
@@ -126,16 +126,3 @@ def _locked(lock: int) -> bool:
 def _digest(wanted: list[str]) -> str:
     python = ".".join(map(str, sys.version_info[:2]))
     return hashlib.sha256("\n".join([python, *wanted]).encode()).hexdigest()[:8]
-
-
-def _older(version: str, other: str) -> bool:
-    """Tell whether a version comes before another by its leading numbers."""
-    for one, two in zip_longest(_numbers(version), _numbers(other), fillvalue=0):
-        if one != two:
-            return one < two
-    return False
-
-
-def _numbers(version: str) -> list[int]:
-    leading = re.match(r"\d+(\.\d+)*", version)
-    return [int(part) for part in leading[0].split(".")] if leading else []

@@ -34,8 +34,10 @@ import json
 import os
 from pathlib import Path
 
+from harness.core.findings import Finding
 from harness.core.results import CheckResult, FaultResult, Reason, Witness
 from harness.core.verdicts import Verdict
+from harness.engine.findings import settled
 from harness.engine.folder import RunFolder
 from harness.engine.stream import FaultMoved, PhaseStarted, RunFinished, RunSkipped, RunStarted
 from harness.testing.results import judged as outcome
@@ -61,7 +63,11 @@ def pytest_chaos_run(plan, options, listener):
     run = f"{{plan.name}}-{{options.worker or 'main'}}-{{'-'.join(plan.matrix.values())}}"
     folder = RunFolder.create(options.out, run)
     (folder.logs / "chat.log").write_text("the last words of the service\\n")
+    word, _, known = word.partition(" known ")
     result = judged(word, run, plan, options)
+    if known:
+        listed = Finding("late", (plan.name,), known, "It is late.", "docs", check="acked_never_lost")
+        result = settled(result, [listed])
     folder.write_results(result)
     listener(RunStarted(run, plan, options.seed, folder.path, 1, options.mutant))
     listener(PhaseStarted(run, "baseline", 1.0))

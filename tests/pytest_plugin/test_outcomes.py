@@ -45,6 +45,22 @@ def test_verdicts_become_outcomes(pytester: pytest.Pytester, scenario: Write, fa
     )
 
 
+def test_what_is_listed_beforehand_is_expected(pytester: pytest.Pytester, scenario: Write, fake: Fake) -> None:
+    """As a strict xfail: what shows is no failure, and what always shows may not stay away."""
+    for name in ("shows", "stays-away", "may-stay-away"):
+        scenario(name)
+    fake(**{"shows": "fail known always", "stays-away": "pass known always", "may-stay-away": "pass known 3/7"})
+    result = pytester.runpytest("-rA")
+    result.assert_outcomes(passed=1, failed=1, xfailed=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "XFAIL shows.chaos.yaml::shows - late: It is late. (docs)",
+            "FAILED stays-away.chaos.yaml::stays-away - UnexpectedPass: late did not show*",
+            "chat-chaos: 1 fail (expected), 1 pass, 1 pass (unexpected) (again: *",
+        ]
+    )
+
+
 def test_a_failure_says_what_to_do_about_it(pytester: pytest.Pytester, scenario: Write, fake: Fake) -> None:
     """The place, the promise, the witness, the folder and both ways to see it again; no frame of the harness."""
     scenario("lift", matrix="cut: [1s]")

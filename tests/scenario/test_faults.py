@@ -173,9 +173,12 @@ def test_a_stacks_only_provider_need_not_be_named(load: Load, change: Change, st
     assert plan.faults[0].target == "chat"
 
 
-def test_a_stack_without_providers(complaint: Callable[..., str], change: Change, stack: StackSpec) -> None:
-    """A push fault on a stack that pushes nothing is told so."""
-    text = complaint(change(FAULT, "push.reject, answer: hang, start: {at: 1s}"), stack=replace(stack, providers={}))
+def test_a_stack_without_providers(complaint: Callable[..., str], load: Load, change: Change, stack: StackSpec) -> None:
+    """A push fault on a stack that pushes nothing is a mistake where no stack pushes, else the plan says so."""
+    silent = replace(stack, providers={})
+    fault = "push.reject, answer: hang, start: {at: 1s}"
+    assert _only(load, change, silent, fault).absent == ("push.reject acts on a provider: 'provider' is missing",)
+    text = complaint(change(FAULT, fault).replace("rate: 5/s", "rate: fast"), stack=silent)
     assert "push.reject acts on a provider: 'provider' is missing" in text
     assert text.endswith("the stack 'reference' has none")
 

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import UsageError
+from harness.core.places import scenarios_folder
 from harness.core.stack import Health, LinkSpec
+from harness.engine.session import unsupported
 from harness.scenario.diagnostics import BadFile
+from harness.scenario.loader import load_scenarios
 from harness.scenario.stackfile import load_stack
 
 STACK = """\
@@ -206,3 +209,16 @@ def test_an_impossible_promise(refused: Refused) -> None:
             "did you mean 'power_loss'?",
         )
     ]
+
+
+def test_what_another_stack_lacks_is_no_mistake_of_the_scenario(stack_file: Path, tmp_path: Path) -> None:
+    """A scenario that is right for its own stack is planned, and says what is absent from the one that was chosen."""
+    mine = load_stack(str(stack_file))
+    scenario = scenarios_folder() / "push-service-down.chaos.yaml"
+    [plan] = load_scenarios([scenario], stack=mine)
+    assert plan.absent == ("no provider is called 'push'",)
+    assert unsupported(plan, mine, launcher="embedded") == [f"stack mine: {plan.absent[0]}"]
+    wrong = tmp_path / "wrong.chaos.yaml"
+    wrong.write_text(scenario.read_text().replace("push.reject", "push.rejct"))
+    with pytest.raises(BadFile):
+        load_scenarios([wrong], stack=mine)

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from harness.core.errors import UsageError
+from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.report.html import NAME
 from harness.report.html.markup import Html, el
@@ -16,7 +17,7 @@ from harness.report.html.parts import badge, checks_table, facts_list, faults_ta
 from harness.report.html.sections import anchor_of, anchors_of, draw_section
 from harness.report.html.strip_svg import draw_strip
 from harness.report.html.subject import Subject, read_subject
-from harness.report.text import scenario_id
+from harness.report.text import describe_findings, scenario_id, verdict_in_full
 
 FULL = 330_000
 """Characters after which further sections come without drawings: a page stays below 500 KB."""
@@ -80,7 +81,12 @@ def _part(anchor: str, title: str, *content: Html) -> Html:
 
 def _top(subject: Subject) -> Html:
     result = subject.result
-    line = [badge(result.verdict), el("h1", scenario_id(result)), el("span", subject.title, class_="title")]
+    line = [
+        badge(result.verdict),
+        el("h1", scenario_id(result)),
+        _listed(result),
+        el("span", subject.title, class_="title"),
+    ]
     marks = [f"seed {result.seed}", f"stack {result.stack}", f"{result.launcher} launcher", f"{result.proxy} proxy"]
     if result.mutant:
         marks.append(f"mutant {result.mutant}")
@@ -92,6 +98,12 @@ def _top(subject: Subject) -> Html:
         _replay(result.replay),
         class_=f"top {result.verdict}",
     )
+
+
+def _listed(result: RunResult) -> Html | None:
+    """What was known beforehand, beside the verdict that it changes nothing of."""
+    told = verdict_in_full(result).removeprefix(result.verdict).strip()
+    return el("span", told, title="\n".join(describe_findings(result)), class_="listed") if told else None
 
 
 def _why(subject: Subject) -> Html:
