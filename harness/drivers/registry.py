@@ -23,6 +23,7 @@ _BUILT_IN = {
     "python": "harness.drivers.beside:make",
     "reference": "harness.drivers.reference.driver:make",
     "stdio": "harness.drivers.stdio.driver:make",
+    "tencent": "harness.drivers.tencent.driver:make",
     "websocket": "harness.drivers.mapped.driver:make",
 }
 _SETTLERS = {

@@ -33,6 +33,7 @@ ALLOWED = {
     "pytest_plugin": LOWER | {"swarm", "engine", "report"},
     "testing": LOWER | {"swarm", "engine"},
     "reference": set(),
+    "tencent_simulator": {"reference", "drivers.tencent.usersig"},
 }
 """Which layer may import which others; itself and the root's version are always allowed."""
 
