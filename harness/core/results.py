@@ -122,6 +122,13 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the findings that showed."""
     missed: tuple[str, ...] = ()
     """Those that always show and did not: an unexpected pass."""
+    simulated: bool = False
+    """Whether the stack is a simulator of somebody's service: the verdict holds for that."""
+
+    @property
+    def stack_label(self) -> str:
+        """The stack's name, with a word if it only stands in for a service."""
+        return f"{self.stack} (simulated)" if self.simulated else self.stack
 
     @property
     def unlisted(self) -> tuple[Reason, ...]:

@@ -215,6 +215,8 @@ class StackSpec:
     compose: ComposeProject = ComposeProject()
     findings: tuple[Finding, ...] = ()
     """What the server is known to do otherwise than promised."""
+    simulated: bool = False
+    """Whether it stands in for a service that is not there: what is found holds for the simulator only."""
 
 
 def base_link(name: str) -> str:

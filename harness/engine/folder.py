@@ -49,6 +49,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was that one."""
     findings: tuple[Finding, ...] = ()
     """What is known of the server beforehand and concerns this run."""
+    simulated: bool = False
+    """Whether the stack stands in for a service that is not there."""
     caveats: tuple[str, ...] = ()
     """What is different there from what the faults mean to do."""
 

@@ -108,6 +108,7 @@ def _result(
         not_judged=_not_judged(promises_from_data(facts.promises)),
         replay=facts.replay,
         mutant=facts.mutant,
+        simulated=facts.simulated,
     )
     return settled(result, facts.findings)
 
@@ -156,6 +157,7 @@ def _foreign(history: History, spec: StackSpec, files: Sequence[Path]) -> RunFac
         versions={},
         scenario_sha256="",
         promises=promises_as_data(spec.promises),
+        simulated=spec.simulated,
         faults=(),
         required_checks=(),
         recover_within_s=10.0,

@@ -239,6 +239,7 @@ def _facts(
         scenario_sha256=hashlib.sha256(plan.text.encode()).hexdigest(),
         promises=promises_as_data(spec.promises),
         findings=listed(plan, spec),
+        simulated=spec.simulated,
         faults=plan.faults,
         required_checks=plan.required_checks,
         recover_within_s=plan.recover_within_s,

@@ -67,7 +67,7 @@ class Evidence:
         yield "chaos_run", result.run
         yield "chaos_folder", str(self.folder)
         yield "chaos_seed", result.seed
-        yield "chaos_stack", result.stack
+        yield "chaos_stack", result.stack_label
         yield "chaos_launcher", result.launcher
         yield "chaos_proxy", result.proxy
         yield "chaos_attempts", result.attempts

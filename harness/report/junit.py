@@ -98,6 +98,7 @@ def _properties(item: RunFinished) -> ET.Element:
     result = item.result
     values = {"run": result.run, "seed": str(result.seed), "stack": result.stack, "folder": str(item.folder)}
     values |= {"mutant": result.mutant} if result.mutant else {}
+    values |= {"simulated": "true"} if result.simulated else {}
     values |= {"expected": ", ".join(result.expected)} if result.expected else {}
     properties = ET.Element("properties")
     for name, value in values.items():

@@ -112,6 +112,10 @@ def describe_session(results: Sequence[RunResult], skipped: int, exit_code: int,
         f"finding {one['id']}: showed in {one['seen']} of {one['runs']} runs (listed: {one['rate']})"
         for one in tally_findings(results)
     ]
+    if simulated := sorted({result.stack for result in results if result.simulated}):
+        lines.append(
+            f"simulated: nothing was seen of the service itself, only of a simulator of it: {', '.join(simulated)}"
+        )
     not_judged = sorted({name for result in results for name in result.not_judged})
     if not_judged:
         lines.append(f"not judged, because the stack does not promise it: {', '.join(not_judged)}")
@@ -132,6 +136,8 @@ def _headline(judged: Judged, style: Style, detail: Detail) -> str:
     marks = [f"seed {result.seed}"] if result.scenario else []
     if judged.elapsed_s is not None:
         marks.insert(0, f"{judged.elapsed_s:.1f} s")
+    if result.simulated:
+        marks.append(f"stack {result.stack_label}")
     if result.mutant:
         marks.append(f"mutant {result.mutant}")
     if result.proxy not in {"embedded", "none"}:

@@ -219,6 +219,7 @@ def _spec(model: StackModel, path: Path, parameters: Mapping[str, str], driver_o
         abort=_abort(model.abort),
         compose=_project(model.compose),
         findings=findings_of(model),
+        simulated=model.simulated,
     )
 
 

@@ -279,6 +279,7 @@ class StackModel(Section):
     external: ExternalModel = Field(default_factory=ExternalModel)
     abort: AbortModel = Field(default_factory=AbortModel)
     compose: ComposeModel | None = None
+    simulated: bool = Field(default=False, description="it stands in for a service that is not there: results say so")
     findings: dict[Name, FindingModel] = Field(
         default={}, description="known beforehand: a run that shows them is as expected, one that misses them is not"
     )

@@ -156,7 +156,7 @@ def test_an_unknown_stack(name: str) -> None:
             "kind: ref",
             "3:16",
             "no driver is called 'ref'",
-            "known: matrix, python, reference, stdio, websocket",
+            "known: matrix, python, reference, stdio, tencent, websocket",
         ),
         ("[groups]", "groups", "4:15", "expected a list, not 'groups'", ""),
         (

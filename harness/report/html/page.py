@@ -87,7 +87,12 @@ def _top(subject: Subject) -> Html:
         _listed(result),
         el("span", subject.title, class_="title"),
     ]
-    marks = [f"seed {result.seed}", f"stack {result.stack}", f"{result.launcher} launcher", f"{result.proxy} proxy"]
+    marks = [
+        f"seed {result.seed}",
+        f"stack {result.stack_label}",
+        f"{result.launcher} launcher",
+        f"{result.proxy} proxy",
+    ]
     if result.mutant:
         marks.append(f"mutant {result.mutant}")
     return el(

@@ -108,7 +108,7 @@ def facts_list(subject: Subject) -> Html:
     facts, result = subject.facts, subject.result
     values = {
         "seed": str(facts.seed),
-        "stack": facts.stack,
+        "stack": result.stack_label,
         "launcher": facts.launcher,
         "proxy": " ".join(filter(None, (facts.proxy, facts.proxy_version))),
         "why this proxy": facts.proxy_why or None,
