@@ -58,7 +58,10 @@ def _typed(value: PromiseValue) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a service shows that it works: a GET of ``path`` through ``link`` answers 200 within ``within_s``."""
+    """How a service shows that it works: a GET of ``path`` through ``through`` answers 200 within ``within_s``.
+
+    A path ``xmpp:DOMAIN`` is no request of HTTP: the service opens an XMPP stream for that domain.
+    """
 
     path: str
     through: str

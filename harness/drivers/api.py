@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from harness.core.clock import Clock
+from harness.core.events import Via
 from harness.core.plan import Transport
 
 ReceiptState = Literal["delivered", "read"]
@@ -111,7 +112,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A message that reached this device over its live connection or in a page of a sync."""
+    """A message that reached this device over its live connection or in a page of a sync.
+
+    ``via`` says by which of several ways, where the protocol has several; None: ``live``, or in a page ``sync``.
+    """
 
     message_id: str
     client_message_id: str | None
@@ -120,6 +124,16 @@ class Delivered:
     body: str
     conversation_seq: int | None = None
     server_time_ns: int | None = None
+    via: Via | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounced:
+    """A message of this device's that the service could not deliver came back, after it had been acknowledged."""
+
+    message_id: str
+    client_message_id: str
+    error_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +198,7 @@ class Stored:
     server_time_ns: int | None = None
 
 
-Incoming = Delivered | Receipt | TokenRejected | Closed
+Incoming = Delivered | Bounced | Receipt | TokenRejected | Closed
 
 
 class Session(Protocol):

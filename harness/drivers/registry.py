@@ -25,6 +25,7 @@ _BUILT_IN = {
     "stdio": "harness.drivers.stdio.driver:make",
     "tencent": "harness.drivers.tencent.driver:make",
     "websocket": "harness.drivers.mapped.driver:make",
+    "xmpp": "harness.drivers.xmpp.driver:make",
 }
 _SETTLERS = {
     "python": "harness.drivers.beside:settle",

@@ -44,6 +44,7 @@ from harness.scenario.stackmodel import (
     EmbeddedModel,
     ExternalLinkModel,
     ExternalServiceModel,
+    HealthModel,
     LinkModel,
     PromisesModel,
     ServiceModel,
@@ -250,8 +251,12 @@ def _promises(model: PromisesModel) -> Promises:
     )
 
 
+def _health(model: HealthModel) -> Health:
+    return Health(model.http or f"xmpp:{model.xmpp}", model.through, model.within)
+
+
 def _service(name: str, model: ServiceModel) -> ServiceSpec:
-    health = Health(model.health.http, model.health.through, model.health.within) if model.health else None
+    health = _health(model.health) if model.health else None
     embedded = _embedded(model.embedded) if model.embedded else None
     return ServiceSpec(
         name,

@@ -74,9 +74,16 @@ class PromisesModel(Section):
 class HealthModel(Section):
     """How a service shows that it works."""
 
-    http: UrlPath
+    http: UrlPath | None = Field(default=None, description="a path that answers 200")
+    xmpp: Host | None = Field(default=None, description="the domain for which it opens an XMPP stream")
     through: str = Field(description="the link over which the request goes")
     within: Duration
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.http is None) == (self.xmpp is None):
+            raise ValueError("give either 'http' or 'xmpp'")
+        return self
 
 
 class PinsModel(Section):

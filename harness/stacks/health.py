@@ -1,4 +1,4 @@
-"""Whether a service answers: one small HTTP request at a time, without a client library's pools and retries."""
+"""Whether a service answers: one small request at a time, without a client library's pools and retries."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import asyncio
 _PAUSE_S = 0.02
 _ATTEMPT_S = 1.0
 _OK = 200
+_XMPP = "xmpp:"
+_LONGEST_GREETING = 65536
 
 
 async def wait_until_ok(host: str, port: int, path: str, within_s: float) -> str | None:
-    """Ask again and again until a GET of ``path`` answers 200; None then, else a phrase for what was seen last."""
+    """Ask again and again until a GET of ``path`` answers 200; None then, else a phrase for what was seen last.
+
+    A path ``xmpp:DOMAIN`` asks for an XMPP stream instead, which is there when it offers its features.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + within_s
     while True:
@@ -21,8 +26,11 @@ async def wait_until_ok(host: str, port: int, path: str, within_s: float) -> str
 
 
 async def _ask(host: str, port: int, path: str, within_s: float) -> str | None:
+    domain = path.removeprefix(_XMPP)
     try:
         async with asyncio.timeout(within_s):
+            if domain != path:
+                return await _stream(host, port, domain)
             status = await _status(host, port, path)
     except TimeoutError:
         return "no answer"
@@ -48,3 +56,19 @@ async def _status(host: str, port: int, path: str) -> int | None:
         raise ConnectionResetError
     version, _, rest = line.decode("latin-1").partition(" ")
     return int(rest[:3]) if version.startswith("HTTP/") and rest[:3].isdigit() else None
+
+
+async def _stream(host: str, port: int, domain: str) -> str | None:
+    """Open a stream (RFC 6120, 4.2): a server that works greets and says what it offers."""
+    reader, writer = await asyncio.open_connection(host, port, limit=_LONGEST_GREETING)
+    try:
+        writer.write(
+            f"<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xmlns='jabber:client' "
+            "xmlns:stream='http://etherx.jabber.org/streams'>".encode()
+        )
+        greeting = await reader.readuntil(b"</stream:features>")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        return "an answer that is no XMPP stream"
+    finally:
+        writer.close()
+    return None if b"<stream:features" in greeting else "an answer that is no XMPP stream"

@@ -11,6 +11,7 @@ from harness.core.events import Via
 from harness.core.retry import is_final
 from harness.core.seeds import Seed
 from harness.drivers.api import (
+    Bounced,
     Closed,
     Delivered,
     Device,
@@ -81,8 +82,10 @@ class Inbox:
         async for item in session.incoming():
             match item:
                 case Delivered():
-                    self._record_arrival("recipient_online_delivered", item, via="live", connection=session.connection)
+                    self._record_live(session, item)
                     self._acknowledge(item)
+                case Bounced():
+                    self._record_bounce(session, item)
                 case Receipt():
                     self._record_receipt(session, item)
                 case TokenRejected():
@@ -105,7 +108,9 @@ class Inbox:
     def _take(self, page: Page) -> None:
         before, self._cursor = self._cursor, page.cursor
         for item in page.items:
-            self._record_arrival("recipient_synced", item, via="sync", cursor_from=before, cursor_to=page.cursor)
+            self._record_arrival(
+                "recipient_synced", item, via=item.via or "sync", cursor_from=before, cursor_to=page.cursor
+            )
             self._acknowledge(item)
 
     def _acknowledge(self, item: Delivered) -> None:
@@ -149,6 +154,25 @@ class Inbox:
         except TimeoutError:
             return False
         return outcome is None or (isinstance(outcome, Refused) and is_final(outcome.http_status))
+
+    def _record_live(self, session: Session, item: Delivered) -> None:
+        via = item.via or "live"
+        self._record_arrival("recipient_online_delivered", item, via=via, connection=session.connection)
+
+    def _record_bounce(self, session: Session, item: Bounced) -> None:
+        """The sender learns that the service, which had acknowledged the message, could not deliver it."""
+        self._recorder.record(
+            "client_send_failed",
+            device=self._device.id,
+            connection=session.connection,
+            op=item.client_message_id,
+            client_message_id=item.client_message_id,
+            message_id=item.message_id,
+            sender=self._device.person,
+            outcome="fail",
+            error_code=item.error_code,
+            detail={"bounced": True},
+        )
 
     def _record_arrival(
         self,

@@ -1,0 +1,127 @@
+"""Elements of a stream, and an incremental parser that takes no more from a stranger than a stream may hold.
+
+RFC 6120, 11.1: no comments, processing instructions, internal or external DTD subsets, entity references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+CLIENT = "jabber:client"
+STREAMS = "http://etherx.jabber.org/streams"
+LARGEST = 1 << 20
+"""Bytes of one stanza."""
+DEEPEST = 64
+_SEPARATOR = " "
+
+
+class BadStream(Exception):
+    """What came is not a stream; the text is an error code."""
+
+
+@dataclass(slots=True)
+class Element:
+    """An element with its own text; ``attrs`` have no namespace."""
+
+    name: str
+    ns: str = CLIENT
+    attrs: dict[str, str] = field(default_factory=dict)
+    children: list[Element] = field(default_factory=list)
+    text: str = ""
+
+    def all(self, name: str, ns: str = CLIENT) -> Iterator[Element]:
+        """Children of that name."""
+        return (child for child in self.children if (child.name, child.ns) == (name, ns))
+
+    def child(self, name: str, ns: str = CLIENT) -> Element | None:
+        """The first child of that name."""
+        return next(self.all(name, ns), None)
+
+    def words(self, name: str, ns: str = CLIENT) -> str | None:
+        """The text of the first child of that name."""
+        found = self.child(name, ns)
+        return None if found is None else found.text
+
+    def get(self, attribute: str) -> str:
+        """An attribute, empty where it is absent."""
+        return self.attrs.get(attribute, "")
+
+    def render(self, within: str = CLIENT) -> str:
+        """As XML inside an element of the namespace ``within``."""
+        attrs = {} if self.ns == within else {"xmlns": self.ns}
+        opening = "".join(f" {name}={quoteattr(value)}" for name, value in (attrs | self.attrs).items())
+        inner = escape(self.text) + "".join(child.render(self.ns) for child in self.children)
+        return f"<{self.name}{opening}>{inner}</{self.name}>" if inner else f"<{self.name}{opening}/>"
+
+
+class Parser:
+    """Turns the bytes of one stream into its first-level elements."""
+
+    def __init__(self, *, largest: int = LARGEST, deepest: int = DEEPEST) -> None:
+        self.header: dict[str, str] | None = None
+        self.closed = False
+        self._largest = largest
+        self._deepest = deepest
+        self._open: list[Element] = []
+        self._whole: list[Element] = []
+        self._pending = 0
+        self._expat = self._make()
+
+    def feed(self, data: bytes) -> list[Element]:
+        """Take bytes; return the elements that they completed. Raises ``BadStream``."""
+        self._whole = []
+        self._pending += len(data)
+        try:
+            self._expat.Parse(data, False)  # noqa: FBT003 - pyexpat takes it by place
+        except expat.ExpatError:
+            raise BadStream("not_well_formed") from None
+        if self._pending > self._largest:
+            raise BadStream("stanza_too_large")
+        return self._whole
+
+    def _make(self) -> Any:
+        made = expat.ParserCreate(namespace_separator=_SEPARATOR)
+        made.buffer_text = True
+        made.StartElementHandler = self._start
+        made.EndElementHandler = self._end
+        made.CharacterDataHandler = self._characters
+        for handler in ("StartDoctypeDeclHandler", "EntityDeclHandler", "ProcessingInstructionHandler"):
+            setattr(made, handler, _refuse)
+        made.CommentHandler = _refuse
+        return made
+
+    def _start(self, name: str, attrs: dict[str, str]) -> None:
+        ns, _, local = name.rpartition(_SEPARATOR)
+        if self.header is None:
+            if (ns, local) != (STREAMS, "stream"):
+                raise BadStream("no_stream")
+            self.header = attrs
+            self._pending = 0
+            return
+        if len(self._open) >= self._deepest:
+            raise BadStream("stanza_too_deep")
+        element = Element(local, ns, attrs)
+        if self._open:
+            self._open[-1].children.append(element)
+        self._open.append(element)
+
+    def _end(self, _name: str) -> None:
+        if not self._open:
+            self.closed = True
+            return
+        element = self._open.pop()
+        if not self._open:
+            self._whole.append(element)
+            self._pending = 0
+
+    def _characters(self, text: str) -> None:
+        if self._open:
+            self._open[-1].text += text
+
+
+def _refuse(*_: object) -> None:
+    raise BadStream("restricted_xml")
