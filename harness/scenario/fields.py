@@ -56,6 +56,10 @@ def _duration_or_forever(value: object) -> float:
         raise ValueError(f"{error}, or forever") from None
 
 
+def _duration_forever_or_none(value: object) -> float:
+    return 0.0 if value == "none" else _duration_or_forever(value)
+
+
 def _or_never(parse: Callable[[object], float]) -> Callable[[object], float | None]:
     def read(value: object) -> float | None:
         if value == "never":
@@ -81,6 +85,11 @@ Window = Annotated[
     float,
     BeforeValidator(_duration_or_forever),
     WithJsonSchema({"anyOf": [{"const": "forever"}, {"type": "string", "pattern": DURATION_PATTERN}]}),
+]
+WindowOrNone = Annotated[
+    float,
+    BeforeValidator(_duration_forever_or_none),
+    WithJsonSchema({"anyOf": [{"enum": ["forever", "none"]}, {"type": "string", "pattern": DURATION_PATTERN}]}),
 ]
 DurationOrNever = Annotated[
     float | None,

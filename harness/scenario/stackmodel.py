@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from harness.core.findings import ALWAYS
 from harness.core.versions import VersionRange
-from harness.scenario.fields import Duration, DurationOrNever, Name, Section, ShareOrNever, Window
+from harness.scenario.fields import Duration, DurationOrNever, Name, Section, ShareOrNever, Window, WindowOrNone
 from harness.scenario.units import quoted
 
 
@@ -61,7 +61,9 @@ class PromisesModel(Section):
 
     durability: Literal["none", "process_crash", "power_loss"] | None = None
     order: Literal["none", "sender", "conversation"] | None = None
-    idempotency_window: Window | None = Field(default=None, description="how long a repeated send is recognised")
+    idempotency_window: WindowOrNone | None = Field(
+        default=None, description="how long a repeated send is recognised; 'none': it is another message"
+    )
     retention: Window | None = Field(default=None, description="how long a message can be read again")
     deliver_within: Duration | None = Field(default=None, description="to a connected device on a healthy network")
     receipts: list[Literal["delivered", "read"]] | None = None
