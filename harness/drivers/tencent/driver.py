@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from itertools import count
 
 from harness.core.clock import Clock, SystemClock
@@ -23,8 +24,12 @@ from harness.drivers.tencent.history import roam
 from harness.drivers.tencent.messages import Numbers, conversation
 from harness.drivers.tencent.options import Options, read_options
 from harness.drivers.tencent.people import Acquaintances, Signer, ask_for_signature, register
+from harness.drivers.tencent.polling import OVERLAP_S, Histories, PolledSession
 from harness.drivers.tencent.rest import Rest
-from harness.drivers.tencent.session import GatewaySession, Sender
+from harness.drivers.tencent.sending import Sender
+from harness.drivers.tencent.session import GatewaySession
+
+NOT_OPENED = Unknown("not_opened")
 
 
 def make(options: Mapping[str, str]) -> TencentDriver:
@@ -35,19 +40,22 @@ def make(options: Mapping[str, str]) -> TencentDriver:
 class TencentDriver:
     """Plays the app's server and its users' devices.
 
-    At the simulator every person is an administrator of the app, so that one UserSig opens both the REST API and the
-    gateway, and what becomes of it concerns one person only.
+    At the simulator (``live: gateway``) every person is an administrator of the app, so that one UserSig opens both the
+    REST API and the gateway, and what becomes of it concerns one person only. At the real service (``live: poll``) one
+    administrator acts for all.
     """
 
     kind = "tencent"
-    capabilities: frozenset[str] = frozenset({"http_send", "push", "refresh_token"})
     rejected_without_effect = REJECTED_WITHOUT_EFFECT
 
     def __init__(self, options: Options, clock: Clock) -> None:
+        gateway = options.live == "gateway"
+        self.capabilities: frozenset[str] = frozenset({"http_send", *(("push", "refresh_token") if gateway else ())})
         self._options = options
         self._signer = Signer(options.key, options.sig_life_s, clock)
         self._numbers = Numbers(clock)
         self._acquaintances = Acquaintances()
+        self._histories: dict[str, Histories] = {}
         self._connections = count(1)
 
     def direct_conversation(self, one: str, other: str) -> str:
@@ -67,7 +75,9 @@ class TencentDriver:
             await rest.close()
 
     async def login(self, account: Account, device: Device, at: Endpoint) -> Credential | Refused | Unknown:  # noqa: ARG002 - a UserSig is an account's
-        """Sign in to the app, whose server answers with a UserSig."""
+        """Sign in to the app, whose server answers with a UserSig; or sign for the administrator."""
+        if self._options.live == "poll":
+            return self._signer.sign(self._options.administrator)
         rest = self._rest(at.auth, account.user)
         try:
             return await ask_for_signature(rest, account.user)
@@ -82,23 +92,47 @@ class TencentDriver:
         *,
         clock: Clock,  # noqa: ARG002 - the app's server counts its own time
         credential: Credential | None = None,
-    ) -> GatewaySession | Refused | Unknown:
-        """Log in at the gateway."""
+    ) -> GatewaySession | PolledSession | Refused | Unknown:
+        """Log in at the gateway, or begin to poll."""
         shown = credential or await self.login(account, device, at)
         if isinstance(shown, Refused | Unknown):
             return shown
-        socket = await enter(at.chat, device, account.user, self._options.key.sdkappid, shown.token)
-        if isinstance(socket, Refused | Unknown):
-            return socket
+        caller = self._options.administrator if self._options.live == "poll" else account.user
         sender = Sender(
-            rest=self._rest(at.chat, account.user),
+            rest=self._rest(at.chat, caller),
             numbers=self._numbers,
             user=account.user,
             life_s=self._options.message_life_s,
-            renew=lambda: self.login(account, device, at),
+            renew=partial(self.login, account, device, at),
             credential=shown,
         )
-        return GatewaySession(socket, sender, connection=f"{device.id}#{next(self._connections)}")
+        opened: GatewaySession | PolledSession | Refused | Unknown = NOT_OPENED
+        try:
+            opened = await self._open(sender, device, at, f"{device.id}#{next(self._connections)}")
+        finally:
+            if isinstance(opened, Refused | Unknown):
+                await sender.rest.close()
+        return opened
+
+    async def _open(
+        self, sender: Sender, device: Device, at: Endpoint, connection: str
+    ) -> GatewaySession | PolledSession | Refused | Unknown:
+        if self._options.live == "poll":
+            return await self._begin_to_poll(sender, device, connection)
+        socket = await enter(at.chat, device, sender.user, self._options.key.sdkappid, sender.credential.token)
+        if isinstance(socket, Refused | Unknown):
+            return socket
+        return GatewaySession(socket, sender, connection=connection)
+
+    async def _begin_to_poll(
+        self, sender: Sender, device: Device, connection: str
+    ) -> PolledSession | Refused | Unknown:
+        """Read what is there: everything else is news."""
+        histories = self._histories.setdefault(device.id, Histories(partial(self._acquaintances.of, sender.user)))
+        known = await histories.read(sender, self._signer.now_s() - OVERLAP_S)
+        if isinstance(known, Refused | Unknown):
+            return known
+        return PolledSession(sender, histories, known, connection=connection, poll_s=self._options.poll_s)
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
         """Read the account's history with each of the people that it was introduced to."""
@@ -116,4 +150,4 @@ class TencentDriver:
             await rest.close()
 
     def _rest(self, base: str, identifier: str) -> Rest:
-        return Rest(base, self._options.key.sdkappid, identifier)
+        return Rest(base, self._options.key.sdkappid, identifier, self._options.domain)

@@ -41,9 +41,12 @@ class Signer:
 
     def sign(self, identifier: str) -> Credential:
         """Return a UserSig that is good from now on."""
-        now_s = self.clock.wall_ns() // NS_PER_S
-        sig = make(identifier, self.key, time_s=now_s, expire_s=self.life_s)
+        sig = make(identifier, self.key, time_s=self.now_s(), expire_s=self.life_s)
         return Credential(sig, expires_in_s=float(self.life_s))
+
+    def now_s(self) -> int:
+        """The second since the epoch."""
+        return self.clock.wall_ns() // NS_PER_S
 
 
 async def ask_for_signature(rest: Rest, user: str) -> Credential | Refused | Unknown:

@@ -27,10 +27,14 @@ _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Rest:
-    """Calls as one administrator of an app; connections are kept until ``close``, later ones end with their call."""
+    """Calls as one administrator of an app; connections are kept until ``close``, later ones end with their call.
 
-    def __init__(self, base: str, sdkappid: int, identifier: str) -> None:
-        self._base = base
+    With ``domain`` it is HTTPS, for that host, whatever the address.
+    """
+
+    def __init__(self, base: str, sdkappid: int, identifier: str, domain: str | None = None) -> None:
+        self._base = base if domain is None else base.replace("http:", "https:", 1)
+        self._domain = domain
         self._who = {"sdkappid": str(sdkappid), "identifier": identifier, "contenttype": "json"}
         self._client: httpx2.AsyncClient | None = self._new()
 
@@ -43,7 +47,7 @@ class Rest:
         """Post JSON and return the answer."""
         client = self._client or self._new()
         try:
-            answer = await client.post(f"{self._base}{path}", params=query, json=body)
+            answer = await client.post(f"{self._base}{path}", params=query, json=body, extensions=self._told())
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             return Refused("connect_failed")
         except httpx2.TimeoutException:
@@ -62,8 +66,15 @@ class Rest:
             await client.aclose()
 
     def _new(self) -> httpx2.AsyncClient:
-        plain = self._base.startswith("http://")
-        return httpx2.AsyncClient(trust_env=False, verify=_NO_CERTIFICATES if plain else True, timeout=_LIMITS)
+        headers = {} if self._domain is None else {"Host": self._domain}
+        return httpx2.AsyncClient(trust_env=False, verify=self._certificates(), timeout=_LIMITS, headers=headers)
+
+    def _certificates(self) -> ssl.SSLContext:
+        return _NO_CERTIFICATES if self._domain is None else ssl.create_default_context()
+
+    def _told(self) -> Json:
+        """Whose certificate is wanted: the address is a proxy's."""
+        return {} if self._domain is None else {"sni_hostname": self._domain}
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
@@ -16,7 +15,6 @@ from websockets.protocol import State
 from harness.drivers.api import (
     Accepted,
     Closed,
-    Credential,
     Incoming,
     Outgoing,
     Page,
@@ -27,14 +25,13 @@ from harness.drivers.api import (
     TokenRejected,
     Unknown,
 )
-from harness.drivers.tencent.codes import INVALIDATED, outcome
-from harness.drivers.tencent.messages import NS_PER_S, Message, Numbers, Sent, content
-from harness.drivers.tencent.rest import BAD_ANSWER, Json, Rest, shaped
+from harness.drivers.tencent.codes import outcome
+from harness.drivers.tencent.messages import Message
+from harness.drivers.tencent.rest import BAD_ANSWER
+from harness.drivers.tencent.sending import Sender
 
-REVOKED = outcome(INVALIDATED)
 NOT_CONNECTED = Refused("not_connected")
 LOST = Unknown("connection_lost")
-SYNC_TO_SENDER = 1
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -49,50 +46,6 @@ class Frame(msgspec.Struct, frozen=True):
     more: bool = False
     key: str = ""
     by: str = ""
-
-
-@dataclass(slots=True)
-class Sender:
-    """The app's server as one device's messages need it."""
-
-    rest: Rest
-    numbers: Numbers
-    user: str
-    life_s: int | None
-    renew: Callable[[], Awaitable[Credential | Refused | Unknown]]
-    credential: Credential
-    ended: bool = False
-    """Whether the credential was invalidated, after which only a new log-in of the user helps."""
-
-    async def send(self, message: Outgoing) -> Accepted | Refused | Unknown:
-        """Send once; the message's numbers are the same every time."""
-        body: Json = {
-            "SyncOtherMachine": SYNC_TO_SENDER,
-            "From_Account": self.user,
-            "To_Account": message.recipient,
-            **self.numbers.of(message.client_message_id),
-            **content(message),
-        }
-        body |= {} if self.life_s is None else {"MsgLifeTime": self.life_s}
-        sent = shaped(await self.rest.call("openim/sendmsg", self.credential.token, body), Sent)
-        if isinstance(sent, Refused | Unknown):
-            self.note(sent)
-            return sent
-        return Accepted(sent.key, message.conversation_id, server_time_ns=sent.time_s * NS_PER_S)
-
-    async def refresh(self) -> Refreshed | Refused | Unknown:
-        """Get a new UserSig from the app's server."""
-        if self.ended:
-            return Refused(REVOKED.error_code, http_status=REVOKED.http_status)
-        issued = await self.renew()
-        if isinstance(issued, Refused | Unknown):
-            return issued
-        self.credential = issued
-        return Refreshed(issued)
-
-    def note(self, failed: Refused | Unknown) -> None:
-        """Take note of a credential that was invalidated."""
-        self.ended = self.ended or failed.error_code == REVOKED.error_code
 
 
 class GatewaySession:
