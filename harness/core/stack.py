@@ -211,8 +211,8 @@ class StackSpec:
     links: dict[str, LinkSpec]
     providers: dict[str, str] = field(default_factory=dict)
     """Kinds of the local provider simulators by the name under which links lead to them (``chat->push``)."""
-    control: Literal["direct"] | None = None
-    """How limits, tokens and the like are set: at the services' own control port, or not at all."""
+    control: Literal["direct", "synapse"] | None = None
+    """How limits, tokens and the like are set: at the services' own control port, by Synapse's admin API, or not."""
     external: ExternalSystem = ExternalSystem()
     abort: AbortRules = AbortRules()
     compose: ComposeProject = ComposeProject()

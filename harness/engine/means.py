@@ -13,7 +13,14 @@ from harness.stacks.means import lacking
 def without_means(faults: Sequence[FaultPlan], spec: StackSpec, launcher: str) -> list[str]:
     """Return a reason for each fault that cannot be applied to a stack that is launched so."""
     reasons = (
-        lacking(launcher, spec, kind=fault.kind, targets=kinds()[fault.kind].targets, target=fault.target)
+        lacking(
+            launcher,
+            spec,
+            kind=fault.kind,
+            targets=kinds()[fault.kind].targets,
+            target=fault.target,
+            params=fault.params,
+        )
         for fault in faults
     )
     return [reason for reason in reasons if reason]

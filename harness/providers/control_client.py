@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 from collections.abc import Mapping
+from email.message import Message
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +32,7 @@ class ControlClient:
         effect is then unknown.
         """
         try:
-            status, content = await asyncio.to_thread(self._exchange, method, path, body)
+            status, content, _ = await asyncio.to_thread(self._exchange, method, path, body)
             data = json.loads(content) if content else None
         except (OSError, http.client.HTTPException, ValueError) as problem:
             raise ControlUnavailable(f"{self._who} did not answer {method} {path}: {_reason(problem)}") from None
@@ -40,11 +41,19 @@ class ControlClient:
             raise ControlUnavailable(f"{self._who} answered {method} {path} with status {status}: {told}")
         return data
 
+    async def header(self, path: str, name: str) -> str:
+        """Return a header of the answer to a GET, empty when it has none; raises ``ControlUnavailable`` without one."""
+        try:
+            _, _, headers = await asyncio.to_thread(self._exchange, "GET", path, None)
+        except (OSError, http.client.HTTPException) as problem:
+            raise ControlUnavailable(f"{self._who} did not answer GET {path}: {_reason(problem)}") from None
+        return headers.get(name, "")
+
     def unlike(self, path: str) -> ControlUnavailable:
         """Return the error for an answer that is not as documented."""
         return ControlUnavailable(f"{self._who} answered {path} with something else than documented")
 
-    def _exchange(self, method: str, path: str, body: Mapping[str, object] | None) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, body: Mapping[str, object] | None) -> tuple[int, bytes, Message]:
         connection = http.client.HTTPConnection(self._address, timeout=CALL_WITHIN_S)
         headers = {"Authorization": f"Bearer {self._token}", "Connection": "close"}
         if body is not None:
@@ -52,7 +61,7 @@ class ControlClient:
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, answer.read(), answer.headers
         finally:
             connection.close()
 

@@ -282,8 +282,9 @@ class StackModel(Section):
     services: dict[Name, ServiceModel] = Field(min_length=1)
     links: dict[LinkName, LinkModel] = Field(min_length=1)
     providers: dict[Name, ProviderModel] = Field(default={})
-    control: Literal["direct"] | None = Field(
-        default=None, description="limits, tokens and the like are set at the services' own port, past every link"
+    control: Literal["direct", "synapse"] | None = Field(
+        default=None,
+        description="limits and tokens are set past every link: at the services' own port, or by Synapse's admin API",
     )
     external: ExternalModel = Field(default_factory=ExternalModel)
     abort: AbortModel = Field(default_factory=AbortModel)

@@ -25,6 +25,7 @@ from harness.stacks.logs import last_lines
 from harness.stacks.ports import LOOPBACK
 from harness.stacks.preparing import Preparation, prepare
 from harness.stacks.sockets import strangers
+from harness.stacks.synapse_control import SynapseControl
 
 CHAT = "client->chat"
 _STOP_WITHIN_S = 3.0
@@ -82,6 +83,7 @@ class EmbeddedStack:
         self._clock = clock
         source = Path(spec.source)
         self._cwd = source.parent if source.is_file() else None
+        self._synapse = self._homeserver()
 
     def link(self, name: str) -> LinkProxyHandle:
         """Return the proxy of a link (``client->chat``, ``client:alice->chat``); KeyError when there is none."""
@@ -140,11 +142,20 @@ class EmbeddedStack:
 
     @property
     def control(self) -> ServiceControl | None:
-        """The control port as the reference backend has it, or None for a stack that has none of that kind."""
+        """The control port as the reference backend has it, Synapse's admin API, or None for a stack without either."""
+        if self._synapse is not None:
+            return self._synapse
         chat = self._services[self.spec.links[CHAT].service] if CHAT in self.spec.links else None
         if self.spec.control != "direct" or chat is None or chat.control is None:
             return None
         return ReferenceControl(chat.control)
+
+    def _homeserver(self) -> SynapseControl | None:
+        if self.spec.control != "synapse" or CHAT not in self.spec.links:
+            return None
+        known = self.spec.parameters
+        url = self.direct_url(self.spec.links[CHAT].service)
+        return SynapseControl(url, known.get("server_name", ""), known.get("registration_secret", ""))
 
     def provider(self, name: str) -> ProviderControl:
         """Return the control of a provider simulator; KeyError when the stack has none of that name."""

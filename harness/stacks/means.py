@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from harness.core.plan import ParamValue
 from harness.core.stack import StackSpec, base_link
 from harness.stacks.external_plan import CLIENT, has_way
 from harness.stacks.forms import DOCKER, without_form
 from harness.stacks.launchers import COMPOSE, EXTERNAL, outlives_runs
+from harness.stacks.synapse_control import CANNOT, CANNOT_TOGETHER
 
 _CONTROL = "there is no control port that the harness knows"
 _WITHOUT_OWN_PROGRAMS = (
@@ -19,18 +23,36 @@ _OF_DISKS = ("storage.", "process.power_loss")
 _OF_CONTAINERS = ("network.partition", "resource.", *_OF_DISKS)
 
 
-def lacking(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: str) -> str:
+def lacking(
+    launcher: str,
+    spec: StackSpec,
+    *,
+    kind: str,
+    targets: str,
+    target: str,
+    params: Mapping[str, ParamValue] | None = None,
+) -> str:
     """Return why a launcher has no means for a fault of this kind on this target; empty when it has.
 
     ``targets`` is what the kind acts on, as in ``harness.faults.api.FaultKind``.
     """
     if targets == "device":
         return ""
+    if why := _uncommanded(spec, kind, params or {}):
+        return why
     if why := _uncontained(launcher, spec, kind, target):
         return why
     if launcher not in {COMPOSE, EXTERNAL}:
         return without_form(launcher, spec, targets=targets, target=target) or _fixed_clock(spec, kind, target)
     return _elsewhere(launcher, spec, kind=kind, targets=targets, target=target)
+
+
+def _uncommanded(spec: StackSpec, kind: str, params: Mapping[str, ParamValue]) -> str:
+    if spec.control != "synapse":
+        return ""
+    if kind == "rate_limit.lower" and params.get("scope") == "global":
+        return f"{kind}: {CANNOT_TOGETHER}"
+    return f"{kind}: {CANNOT[kind]}" if kind in CANNOT else ""
 
 
 def _elsewhere(launcher: str, spec: StackSpec, *, kind: str, targets: str, target: str) -> str:

@@ -16,9 +16,23 @@ from harness.scenario.stackfile import load_stack
         ("lost-answer", []),
         ("no-notification-after-reinstall", []),
         ("group-in-the-tunnel", []),
-        ("token-expired-while-typing", ["stack synapse has no refresh_token"]),
-        ("too-many-messages", ["stack synapse has no rate_limit"]),
-        ("server-clock-jumped", ["stack synapse has no server_clock"]),
+        ("logged-out-everywhere", []),
+        ("too-many-messages", []),
+        (
+            "token-expired-while-typing",
+            [
+                (
+                    "token.expire: Synapse cannot be told to let a token expire; "
+                    "to have all of them live shortly: --set synapse.token_ttl=3s"
+                )
+            ],
+        ),
+        ("one-noisy-neighbour", ["rate_limit.lower: Synapse limits each person, not all of them together"]),
+        ("blocked-in-mid-chat", ["stack synapse has no blocks"]),
+        (
+            "server-clock-jumped",
+            ["stack synapse does not promise server_time: monotonic, which server_time judges"],
+        ),
         (
             "sent-is-not-delivered",
             ["stack synapse does not promise receipts: delivered, which sent_not_delivered judges"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.clock import SystemClock
-from harness.core.errors import EnvironmentFault
+from harness.core.errors import ControlUnavailable, EnvironmentFault
 from harness.core.stack import StackSpec
 from harness.drivers.api import (
     Accepted,
@@ -30,7 +31,7 @@ from harness.drivers.api import (
 from harness.drivers.matrix.driver import MatrixDriver, make
 from harness.drivers.matrix.session import MatrixSession
 from harness.scenario.stackfile import load_stack
-from harness.stacks.api import Order, Stack
+from harness.stacks.api import Limits, Order, Stack
 from harness.stacks.embedded import EmbeddedLauncher
 from harness.stacks.venvs import cache_folder
 from harness.stacks.watcher_client import Watcher
@@ -167,6 +168,34 @@ def test_tokens_expire_and_limits_are_told(play: Play) -> None:
         assert isinstance(await met.alice.refresh(), Refreshed)
         limited = [await met.alice.send(met.says(number), attempt=1) for number in range(2, 9)]
         assert any(isinstance(each, Refused) and each.http_status == 429 and each.retry_after_ms for each in limited)
+
+    play(scene)
+
+
+def test_limits_and_log_ins_are_changed_from_outside(play: Play) -> None:
+    """By an administrator that nobody else knows; who is logged out everywhere is so at once, others are not."""
+
+    async def scene(met: Meeting) -> None:
+        control = met.stack.control
+        assert control is not None
+        assert await control.limits() == Limits(None, None)
+        await control.set_limits(Limits(1.0, None))
+        assert await control.limits() == Limits(1.0, None)
+        limited = [await met.alice.send(met.says(number), attempt=1) for number in range(4)]
+        assert any(isinstance(each, Refused) and each.http_status == 429 for each in limited)
+        await control.set_limits(Limits(None, None))
+        assert isinstance(await met.alice.send(met.says(9), attempt=1), Accepted)
+        assert await control.valid_tokens("alice") > 0
+        assert await control.revoke_tokens("alice") > 0
+        assert await control.valid_tokens("alice") == 0
+        assert await met.alice.send(met.says(10), attempt=1) == Refused("token_revoked", 401)
+        assert isinstance(await met.bob.sync(None), Page)
+        assert abs(await control.wall_ns() - time.time_ns()) < 10**9
+        for beyond in (Limits(None, 8.0), Limits(0.5, None)):
+            with pytest.raises(ControlUnavailable):
+                await control.set_limits(beyond)
+        with pytest.raises(ControlUnavailable, match="token_ttl"):
+            await control.expire_tokens("bob")
 
     play(scene)
 
