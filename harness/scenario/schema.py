@@ -39,12 +39,22 @@ def json_schema(vocabulary: Vocabulary | None = None) -> dict[str, Any]:
     expect["checks"]["items"] = {"enum": sorted(words.checks)}
     expect["catches"]["propertyNames"] = {"enum": sorted({*words.mutants, *words.defects})}
     expect["catches"]["additionalProperties"] = {"enum": sorted(words.checks)}
-    return {"$schema": DIALECT, "title": "chat-chaos scenario", **_or_placeholder(_untitled(schema))}
+    return document("chat-chaos scenario", _or_placeholder(schema))
 
 
 def schema_text(vocabulary: Vocabulary | None = None) -> str:
     """Return the schema as the text of a file."""
-    return json.dumps(json_schema(vocabulary), indent=1, ensure_ascii=False) + "\n"
+    return as_text(json_schema(vocabulary))
+
+
+def document(title: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's schema as a document of its own; its titles only repeat the keys and are left out."""
+    return {"$schema": DIALECT, "title": title, **_untitled(schema)}
+
+
+def as_text(schema: dict[str, Any]) -> str:
+    """Return a schema as the text of a file."""
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def _fault(definition: dict[str, Any], words: Vocabulary) -> dict[str, Any]:

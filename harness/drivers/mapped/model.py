@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from harness.drivers.mapped.paths import FieldPath, parse_path
 from harness.scenario.fields import Duration, Name, Section
@@ -45,9 +45,26 @@ def _close_codes(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-Path = Annotated[FieldPath, PlainValidator(parse_path)]
-When = Annotated[dict[FieldPath, tuple[Scalar, ...]], PlainValidator(_when)]
-HttpRequest = Annotated[str, AfterValidator(_request)]
+Path = Annotated[
+    FieldPath,
+    PlainValidator(parse_path),
+    WithJsonSchema({"type": "string", "description": "a field path: 'data.items[0].id', '.', 'url?'"}),
+]
+_PLAIN = {"type": ["string", "number", "boolean"]}
+When = Annotated[
+    dict[FieldPath, tuple[Scalar, ...]],
+    PlainValidator(_when),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "fields, and the values of which each must have one",
+            "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "minItems": 1, "items": _PLAIN}]},
+        }
+    ),
+]
+HttpRequest = Annotated[
+    str, AfterValidator(_request), WithJsonSchema({"type": "string", "pattern": f"^{_REQUEST.pattern}$"})
+]
 Fields = dict[str, Any]
 
 
@@ -222,7 +239,9 @@ class DeliverModel(Section):
     """A message that the service sends on its own."""
 
     when: When
-    at: Path = Field(default=parse_path("."), description="where in the frame the message, or a list of them, lies")
+    at: Path = Field(
+        default_factory=lambda: parse_path("."), description="where in the frame the message, or a list of them, lies"
+    )
     message: MessageModel | None = None
 
 
