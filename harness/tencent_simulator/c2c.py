@@ -149,7 +149,7 @@ class C2c:
         """Ask the app, then send what it has made of the message."""
         if "ForbidBeforeSendMsgCallback" not in forbidden:
             verdict = await self._webhooks.before("C2C.CallbackBeforeSendMsg", webhook_facts(draft))
-            body = draft.body if verdict.body is None else bytes(verdict.body).decode()
+            body = draft.body if verdict.body is None else _content(verdict.body)
             draft = replace(draft, body=body, custom=draft.custom if verdict.custom is None else verdict.custom)
         await self._chat.send(draft)
         return draft

@@ -31,7 +31,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """What the app answers to the question before a message."""
 
     code: int = msgspec.field(name="ErrorCode")
-    body: msgspec.Raw | None = msgspec.field(default=None, name="MsgBody")
+    body: list[Json] | None = msgspec.field(default=None, name="MsgBody")
     custom: str | None = msgspec.field(default=None, name="CloudCustomData")
 
 
