@@ -42,6 +42,18 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class PromiseResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One promise and what became of it: the worst verdict of the ``checks`` that judged it, None if none could.
+
+    ``promised`` is None for what the stack does not promise, and for ``always``, which every stack owes.
+    """
+
+    promise: str
+    promised: PromiseValue | None
+    verdict: Verdict | None
+    checks: tuple[str, ...]
+
+
 class FaultResult(msgspec.Struct, frozen=True, kw_only=True):
     """How far a fault climbed the ladder and, where it stopped short, at which gap."""
 
@@ -116,6 +128,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was that server and no other."""
     caveats: tuple[str, ...] = ()
     """What that server does otherwise than the scenario's faults mean it."""
+    by_promise: tuple[PromiseResult, ...] = ()
+    """What the stack promises beside what became of it."""
     findings: tuple[FindingResult, ...] = ()
     """What was listed beforehand for this scenario on this stack."""
     expected: tuple[str, ...] = ()

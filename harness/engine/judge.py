@@ -16,6 +16,7 @@ from harness.core.verdicts import Verdict
 from harness.engine.findings import settled
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.ladder import climb
+from harness.engine.promised import by_promise
 from harness.engine.verdict import reasons_of, verdict_of, void_spoiled
 from harness.history.ingest import History, open_history
 from harness.history.integrity import Integrity
@@ -105,6 +106,7 @@ def _result(
         faults=faults,
         slos=slos,
         promises=facts.promises,
+        by_promise=by_promise(checks, promises_from_data(facts.promises)),
         not_judged=_not_judged(promises_from_data(facts.promises)),
         replay=facts.replay,
         mutant=facts.mutant,

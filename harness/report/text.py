@@ -10,6 +10,7 @@ from harness.checks.catalogue import checks
 from harness.core.results import CheckResult, FaultResult, Reason, RunResult, Witness
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunSkipped
+from harness.report.promises import PromiseRow, promise_rows
 from harness.report.style import Style
 
 _VERDICT_WIDTH = len(Verdict.INCONCLUSIVE.value)
@@ -52,6 +53,7 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     lines += _broken(result, style)
     lines += [_labelled("fault", _fault(fault, style), style) for fault in result.faults]
     if detail.verbose:
+        lines += [_labelled("promise", _promise(row, style), style) for row in promise_rows(result)]
         lines += [_labelled("check", _check(check, style), style) for check in result.checks]
         lines += [_labelled("level", _level(slo), style) for slo in result.slos if "bound" in slo]
     if judged.life:
@@ -220,6 +222,12 @@ def _check(check: CheckResult, style: Style) -> str:
     verdict = style.paint("n/a", "dim") if check.verdict is None else style.paint(check.verdict.value)
     needed = ", required" if check.required else ""
     return f"{check.id}: {verdict}, {check.exercised} examined{needed}"
+
+
+def _promise(row: PromiseRow, style: Style) -> str:
+    verdict = row.verdict or style.paint("nothing to judge", "dim")
+    judged = style.paint(f"  {row.judged_by}", "dim") if row.judged_by else ""
+    return f"{row.name}: {row.promised} -> {verdict}{judged}"
 
 
 def _level(slo: Mapping[str, object]) -> str:

@@ -127,7 +127,7 @@ def test_a_run_that_held_says_what_it_rests_on(run_folder: Callable[..., Path]) 
     builder.live(message, "bob/phone", 3.05).final_sync("alice/phone", "bob/phone").archive(["alice", "bob"], [message])
     page = write_report(run_folder(builder)).read_text()
     assert "Every promise held" in page
-    assert outline(page).ids == ["replay", "messages", "checks", "slos", "facts"]
+    assert outline(page).ids == ["replay", "messages", "promises", "checks", "slos", "facts"]
 
 
 def test_a_run_killed_before_it_recorded_anything_has_a_page(run_folder: Callable[..., Path]) -> None:

@@ -13,7 +13,7 @@ from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.report.html import NAME
 from harness.report.html.markup import Html, el
-from harness.report.html.parts import badge, checks_table, facts_list, faults_table, slo_table
+from harness.report.html.parts import badge, checks_table, facts_list, faults_table, promises_table, slo_table
 from harness.report.html.sections import anchor_of, anchors_of, draw_section
 from harness.report.html.strip_svg import draw_strip
 from harness.report.html.subject import Subject, read_subject
@@ -68,6 +68,8 @@ def _main(subject: Subject) -> list[Html | None]:
         size += len(parts[-1] or "")
     if result.faults:
         parts.append(_part("faults", "Faults, and whether they bit", faults_table(subject)))
+    if result.by_promise:
+        parts.append(_part("promises", "What the stack promises, and what became of it", promises_table(result)))
     parts.append(_part("checks", "Checks", checks_table(result.checks, anchors)))
     if result.slos:
         parts.append(_part("slos", "Service levels", slo_table(result.slos)))

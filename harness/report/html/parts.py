@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from harness.checks.catalogue import checks
 from harness.core.events import Event
-from harness.core.results import CheckResult, FaultResult
+from harness.core.results import CheckResult, FaultResult, RunResult
 from harness.engine.verdict import GAP_TEXTS
 from harness.report.html.markup import Html, el, join
 from harness.report.html.scale import NEVER, since
 from harness.report.html.subject import Subject
+from harness.report.promises import promise_rows
 
 RUNGS = ("commanded", "installed", "felt", "mattered", "healed", "recovered")
 _PLUMBING = frozenset({"kind", "began_ns"})
@@ -81,6 +82,15 @@ def _check_row(check: CheckResult, anchor: str | None) -> Sequence[str]:
     verdict = badge("not judged" if check.not_judged else check.verdict)
     cells = (str(count) for count in (check.exercised, check.violations, check.undecided))
     return join([*named, el("br"), el("span", title, class_="dim")]), verdict, *cells, check.note
+
+
+def promises_table(result: RunResult) -> Html:
+    """Return what was promised beside what became of it, and the checks that say so."""
+    rows = [
+        (el("b", row.name), row.promised, badge(row.verdict), el("span", row.judged_by, class_="dim"))
+        for row in promise_rows(result)
+    ]
+    return table(("promise", "promised", "verdict", "judged by"), rows, class_="promises")
 
 
 def slo_table(slos: Sequence[Mapping[str, object]]) -> Html:
