@@ -184,12 +184,17 @@ def _preparing(program: EmbeddedModel) -> Iterator[tuple[tuple[str | int, ...], 
 
 
 def _placeholders(model: StackModel) -> list[str]:
-    return [*_OF_THE_RUN, *_named(model, "link", "service", "parameters")]
+    return [*_OF_THE_RUN, *_named(model, "link", "service", "port", "parameters")]
 
 
 def _named(model: StackModel, *groups: str) -> list[str]:
     """What the stack file itself gives names to, as placeholders: ``link.client->chat``."""
-    names: dict[str, Iterable[str]] = {"link": model.links, "service": model.services, "parameters": model.parameters}
+    names: dict[str, Iterable[str]] = {
+        "link": model.links,
+        "service": model.services,
+        "port": model.services,
+        "parameters": model.parameters,
+    }
     return [f"{group}.{name}" for group in groups for name in names[group]]
 
 

@@ -156,6 +156,7 @@ def _addresses(spec: StackSpec, proxies: Proxies, ports: Mapping[str, int]) -> d
         **{f"parameters.{name}": value for name, value in spec.parameters.items()},
         **{f"link.{name}": proxy.listen for name, proxy in proxies.links.items()},
         **{f"service.{name}": f"http://{LOOPBACK}:{port}" for name, port in ports.items()},
+        **{f"port.{name}": str(port) for name, port in ports.items()},
     }
 
 

@@ -16,7 +16,7 @@ MIDDLE = {
     "history": set(),
     "proxy": set(),
     "drivers": {"history", *(f"scenario.{part}" for part in ("diagnostics", "fields", "mistakes", "source"))},
-    "providers": {"history", "proxy"},
+    "providers": {"history", "proxy", "drivers.xmpp.xml"},
     "stacks": {"proxy", "providers"},
     "faults": {"proxy", "stacks"},
     "workloads": set(),
