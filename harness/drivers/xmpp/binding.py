@@ -17,7 +17,8 @@ Back = Literal["resume", "same_resource", "new_resource"]
 
 async def come_back(stream: Stream, standing: Standing, back: Back, resource: str) -> Refused | None:
     """Take up what the device had where that is the way back, or else be there anew; None: done."""
-    if back == "resume" and standing.counters.id and await _resume(stream, standing):
+    standing.resumed = back == "resume" and bool(standing.counters.id) and await _resume(stream, standing)
+    if standing.resumed:
         return None
     standing.bindings += 1
     named = f"{resource}-{standing.bindings}" if back == "new_resource" and standing.bindings > 1 else resource

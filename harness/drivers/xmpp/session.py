@@ -68,6 +68,7 @@ class Standing:
     confirmed: dict[str, str] = field(default_factory=dict)
     authors: dict[str, str] = field(default_factory=dict)
     bindings: int = 0
+    resumed: bool = False
 
     def confirm(self, name: str) -> None:
         """Take note that the server has handled an attempt of which nobody was told yet."""
@@ -86,7 +87,7 @@ class XmppSession:
         self._counters = standing.counters
         self._user = user
         self._manners = manners
-        self._reader = Reader(f"{user}@{manners.domain}", manners.domain)
+        self._reader = Reader(f"{user}@{manners.domain}", manners.domain, standing.resumed)
         self._ids = count(1)
         self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
         self._sends: dict[str, asyncio.Future[Refused | Unknown | None]] = {}

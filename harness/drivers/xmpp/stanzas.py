@@ -84,10 +84,14 @@ def mark(to: str, message_id: str, state: ReceiptState, name: str) -> Element:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads what one person is sent: the account at ``jid`` (bare) on a server called ``domain``."""
+    """Reads what one person is sent: the account at ``jid`` (bare) on a server called ``domain``.
+
+    A stream that was ``resumed`` brings nothing from the offline store, only what it had missed itself.
+    """
 
     jid: str
     domain: str
+    resumed: bool = False
 
     def delivered(self, stanza: Element) -> Delivered | None:
         """The message in a stanza of the live connection; None where it is something else."""
@@ -121,8 +125,8 @@ class Reader:
         return None
 
     def _was_kept(self, stanza: Element) -> bool:
-        """Whether the server itself had kept it (XEP-0160); what a resumed stream brings is delayed by the account."""
-        return any(delay.get("from") == self.domain for delay in stanza.all("delay", DELAY))
+        """Whether the server itself had kept it (XEP-0160), which it says by a delay of its own."""
+        return not self.resumed and any(delay.get("from") == self.domain for delay in stanza.all("delay", DELAY))
 
 
 def device(jid: str) -> str | None:
