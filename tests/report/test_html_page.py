@@ -74,6 +74,7 @@ def test_a_lost_message_is_told_and_drawn(page: str) -> None:
         "check-acked_never_lost",
         "check-acked_never_lost-1",
         "faults",
+        "promises",
         "checks",
         "slos",
         "facts",
