@@ -32,14 +32,18 @@ class Wire:
 
     async def hears(self, name: str) -> Element:
         """The next element of that name; others are passed over. Raises ``Gone`` at the end."""
-        while True:
-            while not self.read:
-                data = await self.reader.read(65536)
-                if not data or self.parser.closed:
-                    raise Gone
-                self.read += self.parser.feed(data)
-            if (element := self.read.pop(0)).name == name:
-                return element
+        while (element := await self.hears_any()).name != name:
+            pass
+        return element
+
+    async def hears_any(self) -> Element:
+        """The next element. Raises ``Gone`` at the end."""
+        while not self.read:
+            data = await self.reader.read(65536)
+            if not data or self.parser.closed:
+                raise Gone
+            self.read += self.parser.feed(data)
+        return self.read.pop(0)
 
     def says(self, text: str) -> None:
         """Write."""

@@ -276,7 +276,8 @@ class XmppSession:
     def _take_bounce(self, stanza: Element) -> None:
         """What comes back before its acknowledgement was refused; what comes back later is news."""
         name = stanza.get("id")
-        if name in self._sends:
+        waiting = self._sends.get(name)
+        if waiting is not None and not waiting.done():
             self._bounces[name] = refusal(stanza)
         elif name in self._standing.attempts:
             why = refusal(stanza).error_code
