@@ -17,6 +17,7 @@ from harness.cli.check import check
 from harness.cli.demo import demo
 from harness.cli.explain import explain
 from harness.cli.listing import list_
+from harness.cli.load import load
 from harness.cli.mutants import mutants
 from harness.cli.proxy import serve
 from harness.cli.report import report
@@ -40,6 +41,7 @@ stack = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="What runs
 _COMMANDS: dict[str, Callable[..., int]] = {
     "demo": demo,
     "run": run,
+    "load": load,
     "validate": validate,
     "explain": explain,
     "list": list_,

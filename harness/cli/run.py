@@ -65,7 +65,7 @@ def run(
         verbose=verbose,
     )
     options = replace(options_from(choices), mutant=mutant, jobs=jobs, fail_fast=fail_fast, keep=keep)
-    plans = _plans(paths or [], options)
+    plans = load_plans(paths or [], options)
     report = JUnitReport(junit, plans) if junit else None
     console = console_for(choices)
     try:
@@ -80,8 +80,8 @@ def run(
     return code
 
 
-def _plans(paths: list[Path], options: RunOptions) -> list[ScenarioPlan]:
-    """Load the scenarios for the stack that they will run on."""
+def load_plans(paths: list[Path], options: RunOptions) -> list[ScenarioPlan]:
+    """Load the scenarios for the stack that they will run on; raises ``UsageError`` without a path."""
     from harness.core.errors import UsageError
     from harness.core.places import scenarios_folder
     from harness.report.places import near

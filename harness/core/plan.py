@@ -122,6 +122,43 @@ class SloPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadStep:
+    """From the end of the step before, the share (0..1) of the crowd that is online goes to ``share`` within ``over_s``.
+
+    A step to the share that there is holds it.
+    """
+
+    share: float
+    over_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """A crowd in place of the scenario's people: ``people`` of them, who write ``rate_per_s`` messages together.
+
+    Times are in seconds. ``warmup_s`` passes after the first ramp before faults are armed. When 99 of 100 messages do
+    not leave within ``max_lag_p99_s`` of the time at which they are due, the run says more of the generator than of the
+    service.
+    """
+
+    people: int
+    rate_per_s: float
+    shape: tuple[LoadStep, ...]
+    warmup_s: float = 5.0
+    max_lag_p99_s: float = 0.05
+
+    @property
+    def ramp_s(self) -> float:
+        """How long the first ramp takes."""
+        return self.shape[0].over_s
+
+    @property
+    def total_s(self) -> float:
+        """How long all steps take; the last share is then held to the end of the run."""
+        return sum(step.over_s for step in self.shape)
+
+
+@dataclass(frozen=True, slots=True)
 class ScenarioPlan:
     """One executable scenario (one matrix entry) with everything resolved."""
 
@@ -148,6 +185,15 @@ class ScenarioPlan:
     absent: tuple[str, ...] = ()
     """What the scenario is about and the stack that was chosen for it does not have."""
     text: str = ""
+    load: LoadPlan | None = None
+    """What the file says of thousands of people."""
+    loaded: bool = False
+    """Whether the run is under that load."""
+
+    @property
+    def crowd(self) -> LoadPlan | None:
+        """The load that the run is under."""
+        return self.load if self.loaded else None
 
     @property
     def id(self) -> str:

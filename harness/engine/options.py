@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_OUT = Path("chat-chaos-runs")
+PLAYERS = ("harness.swarm",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class RunOptions:
     ``proxy`` is a name of ``harness.stacks.proxy_choice``, None the same as ``auto``;
     ``stack`` overrides the scenarios' own; ``parameters`` are ``--set KEY=VALUE``; ``keep`` leaves the stack's data
     in the run folder; ``jobs`` runs go side by side; ``reruns`` is how often an inconclusive run is repeated;
+    ``players`` is the module, with arguments, of the program that plays the people;
     ``worker`` is the process that shares the work with others, as run ids name it.
     """
 
@@ -30,3 +32,4 @@ class RunOptions:
     keep: bool = False
     reruns: int = 2
     worker: str = ""
+    players: tuple[str, ...] = PLAYERS

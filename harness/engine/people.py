@@ -8,7 +8,7 @@ import itertools
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -17,10 +17,11 @@ from harness.core.plan import ScenarioPlan
 from harness.core.stack import StackSpec
 from harness.drivers.api import Endpoint
 from harness.engine.folder import RunFolder
+from harness.engine.options import PLAYERS
 from harness.stacks.api import Processes, Stack
 from harness.stacks.filling import fill
 from harness.stacks.launchers import outlives_runs
-from harness.swarm.config import EVERYBODY, Route, SwarmConfig
+from harness.swarm.config import EVERYBODY, Crowd, Route, SwarmConfig
 from harness.swarm.control import SwarmClient
 
 CHAT, AUTH = "client->chat", "client->auth"
@@ -36,13 +37,16 @@ class Spawned:
     pid: int
 
 
-async def spawn_swarm(processes: Processes, folder: RunFolder) -> Spawned:
-    """Start the swarm's process under the watcher; it loads while the stack comes up."""
+async def spawn_swarm(processes: Processes, folder: RunFolder, players: Sequence[str] = PLAYERS) -> Spawned:
+    """Start the swarm's process under the watcher; it loads while the stack comes up.
+
+    ``players`` is its module, with arguments: another one may play the people as long as it takes the same commands.
+    """
     ours, theirs = socket.socketpair()
     with theirs:
         pid = await processes.spawn(
             "swarm",
-            [sys.executable, "-m", "harness.swarm", "--control-fd", "{fd0}"],
+            [sys.executable, "-m", *players, "--control-fd", "{fd0}"],
             env=dict(os.environ),
             log=folder.logs / "swarm.log",
             pass_fds=[theirs.fileno()],
@@ -98,6 +102,7 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
         driver_options=_driver_options(stack),
         endpoints={EVERYBODY: _route(stack, None), **{person: _route(stack, person) for person in named}},
         suffix=_suffix(run) if outlives_runs(stack.launcher, spec) else "",
+        crowd=None if plan.crowd is None else Crowd(plan.crowd.people, plan.crowd.rate_per_s, shape=plan.crowd.shape),
         direct=Endpoint(stack.direct_url(_service(spec, CHAT)), stack.direct_url(_service(spec, AUTH))),
     )
 

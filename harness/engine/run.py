@@ -18,6 +18,7 @@ from harness.engine.bypass import BypassWatch
 from harness.engine.conductor import Conductor
 from harness.engine.defects import server_mutant
 from harness.engine.disks import with_disks
+from harness.engine.files import raise_file_limit
 from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
 from harness.engine.people import SwarmTriggers, configuration, playing, spawn_swarm
@@ -37,6 +38,8 @@ from harness.swarm.control import SwarmClient
 PROVISION_WITHIN_S = 30.0
 FINAL_WITHIN_S = 20.0
 ORACLE_WITHIN_S = 30.0
+PER_PERSON_S = 0.05
+"""What each of a crowd adds to these: an account, a last sync and an archive take some milliseconds each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Run:
     def __init__(self, assignment: Assignment, listener: Listener) -> None:
         self._do = assignment
         self._plan = assignment.plan
+        self._more_s = PER_PERSON_S * assignment.plan.crowd.people if assignment.plan.crowd else 0.0
         self._listener = listener
         self._recorder = Recorder(assignment.folder.events, run=assignment.run, role="engine", observer="engine")
         self._unhealed: frozenset[str] = frozenset()
@@ -86,8 +90,10 @@ class Run:
     async def _provision(self, undo: AsyncExitStack) -> tuple[Stack, SwarmClient]:
         self._phase("provision")
         do = self._do
+        if self._plan.crowd:
+            raise_file_limit()
         watcher = await undo.enter_async_context(Watcher.start(do.folder.journal, run=do.run))
-        spawned = await spawn_swarm(watcher, do.folder)
+        spawned = await spawn_swarm(watcher, do.folder, do.options.players)
         undo.push_async_callback(spawned.swarm.close)
         order = Order(
             spec=with_disks(do.spec, self._plan.faults),
@@ -108,7 +114,7 @@ class Run:
         config = configuration(self._plan, stack, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
         swarm = await undo.enter_async_context(playing(spawned, watcher, config))
         await swarm.phase("provision")
-        await swarm.provision(PROVISION_WITHIN_S)
+        await swarm.provision(PROVISION_WITHIN_S + self._more_s)
         return stack, swarm
 
     async def _phases(self, stack: Stack, swarm: SwarmClient) -> None:
@@ -175,9 +181,9 @@ class Run:
 
     async def _read_the_truth(self, swarm: SwarmClient) -> None:
         await self._enter("final", swarm)
-        await swarm.final(FINAL_WITHIN_S)
+        await swarm.final(FINAL_WITHIN_S + self._more_s)
         await self._enter("oracle", swarm)
-        await swarm.oracle(ORACLE_WITHIN_S)
+        await swarm.oracle(ORACLE_WITHIN_S + self._more_s)
 
     async def _enter(self, phase: Phase, swarm: SwarmClient, expected_s: float | None = None) -> None:
         self._phase(phase, expected_s)

@@ -32,6 +32,7 @@ from harness.engine.proxying import caveats, proxy_for, uncarried, wanted
 from harness.engine.run import Assignment, Run
 from harness.engine.stream import Listener, RunFinished, RunSkipped, RunStarted
 from harness.scenario.stackfile import load_stack
+from harness.scenario.units import format_rate
 from harness.stacks.capabilities import unavailable
 from harness.stacks.launchers import EMBEDDED, LAUNCHERS, check_launcher
 from harness.stacks.proxy_choice import AUTO, EXTENSIONS, Choice, check_proxy
@@ -147,7 +148,9 @@ def _again(job: Job, attempt: int) -> Job:
 
 def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:
     """Return the command that repeats the inputs of a run (its timing cannot be repeated)."""
-    words = ["chat-chaos", "run", plan.source, "--seed", str(options.seed)]
+    words = ["chat-chaos", "load" if plan.loaded else "run", plan.source, "--seed", str(options.seed)]
+    if plan.crowd is not None:
+        words += ["--users", str(plan.crowd.people), "--rate", format_rate(plan.crowd.rate_per_s)]
     if options.stack is not None:
         words += ["--stack", options.stack]
     if options.launcher != EMBEDDED:

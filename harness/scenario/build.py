@@ -81,7 +81,7 @@ class _Rest:
     """A file's data without the entries that are wrong, and which those were."""
 
     def __init__(self, data: Mapping[str, Data], wrong: Collection[Path]) -> None:
-        self.replaced = frozenset(path[0] for path in wrong if len(path) == 1 or path[0] == "phases")
+        self.replaced = frozenset(path[0] for path in wrong if len(path) == 1 or path[0] in {"phases", "load"})
         self._entries = frozenset(path[:2] for path in wrong)
         self.data: dict[str, Any] = dict(_STAND_INS)
         for section, value in data.items():

@@ -16,7 +16,7 @@ from harness.scenario.yaml12 import Data, Path
 MAX_ENTRIES = 256
 Scalar = str | int | float | bool
 PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
-_LITERAL = frozenset({"matrix", "name", "load"})
+_LITERAL = frozenset({"matrix", "name"})
 """Sections in which nothing is substituted."""
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from harness.core.plan import Transport
 from harness.scenario.fields import AxisValue, Count, Duration, Moment, Name, Rate, Section
+from harness.scenario.load import LoadModel
 from harness.scenario.slos import SloModel
 
 MAX_CROWD = 1000
@@ -166,4 +167,4 @@ class ScenarioModel(Section):
     phases: PhasesModel
     faults: dict[Name, FaultModel] = Field(default={})
     expect: ExpectModel = Field(default_factory=ExpectModel)
-    load: dict[str, Any] = Field(default={}, description="used by the load command only")
+    load: LoadModel | None = Field(default=None, description="thousands of people instead; for `chat-chaos load` only")

@@ -56,6 +56,7 @@ def make_plan(
         recover_within_s=model.expect.slo.recover_within,
         slos=model.expect.slo.plans(),
         text=text,
+        load=model.load.plan() if model.load else None,
     )
 
 

@@ -25,6 +25,8 @@ from harness.swarm.errands import Errands
 PING_EVERY_S = 1.0
 SILENT_AFTER_S = 8.0
 """A client that answers no ping for this long hangs; its user would have killed it."""
+STARTS_WITHIN_S = 30.0
+"""Until its first answer: a program that loads a large library on a busy machine does not hang."""
 STOP_WITHIN_S = 2.0
 
 
@@ -188,16 +190,18 @@ class ClientAgent:
         )
 
     async def _ping(self) -> None:
+        patience_s = STARTS_WITHIN_S
         while True:
             number, answered = next(self._numbers), asyncio.Event()
             self._awaited[number] = answered
             self._tell("ping", id=number)
             try:
-                async with asyncio.timeout(SILENT_AFTER_S):
+                async with asyncio.timeout(patience_s):
                     await answered.wait()
             except TimeoutError:
-                self._break("silent", f"it has answered no `ping` for {SILENT_AFTER_S:g} s")
+                self._break("silent", f"it has answered no `ping` for {patience_s:g} s")
                 return
+            patience_s = SILENT_AFTER_S
             await asyncio.sleep(PING_EVERY_S)
 
     def _tell(self, do: str, **fields: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.plan import ClientBehaviour, PersonPlan, Workload
+from harness.core.plan import ClientBehaviour, LoadStep, PersonPlan, Workload
 from harness.drivers.api import Endpoint
 from harness.workloads.registry import workload
 
@@ -31,6 +31,19 @@ class Route:
     def endpoint(self) -> Endpoint:
         """The addresses alone."""
         return Endpoint(self.chat, self.auth)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The people with the numbers from ``first`` on, who together write ``rate_per_s`` messages when all are online.
+
+    ``shape`` is how many of them are to be online when; whoever commands the swarm sees to that.
+    """
+
+    people: int
+    rate_per_s: float
+    first: int = 1
+    shape: tuple[LoadStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +68,8 @@ class SwarmConfig:
     defects: tuple[str, ...] = ()
     suffix: str = ""
     """What the people's names end in on the service, where it has other people's accounts too."""
+    crowd: Crowd | None = None
+    """Thousands more, who come and go as they are told to."""
 
     def route(self, device: str) -> Route:
         """Return the device's own route, else its owner's, else everybody's."""
@@ -85,4 +100,5 @@ def from_json(raw: Mapping[str, Any]) -> SwarmConfig:
         client=raw["client"],
         defects=tuple(raw["defects"]),
         suffix=raw["suffix"],
+        crowd=msgspec.convert(raw["crowd"], Crowd | None),
     )

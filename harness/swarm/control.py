@@ -16,6 +16,8 @@ from harness.core.events import Phase
 from harness.swarm.config import SwarmConfig, to_json
 
 ANSWER_LIMIT_S = 10.0
+LOADING_LIMIT_S = 30.0
+"""For the first command, which also waits until the process has loaded its libraries."""
 GRACE_S = 5.0
 """Beyond its own deadline a command may take this long before the swarm counts as hung."""
 LINE_LIMIT = 16 * 1024 * 1024
@@ -72,7 +74,7 @@ class SwarmClient:
 
     async def configure(self, config: SwarmConfig) -> str:
         """Tell who plays what; returns the id of the swarm's event writer."""
-        return str((await self._do("configure", **to_json(config)))["writer"])
+        return str((await self._do("configure", limit_s=LOADING_LIMIT_S, **to_json(config)))["writer"])
 
     async def provision(self, within_s: float) -> None:
         """Make accounts and connect every device."""
@@ -149,7 +151,9 @@ class SwarmClient:
             await self._writer.wait_closed()
         self._fail_waiting("the connection to the simulated people was closed")
 
-    async def _do(self, command: str, within_s: float | None = None, **fields: Any) -> dict[str, Any]:
+    async def _do(
+        self, command: str, within_s: float | None = None, limit_s: float = ANSWER_LIMIT_S, **fields: Any
+    ) -> dict[str, Any]:
         if self.lost.is_set():
             raise self._trouble or _died(command)
         self._next += 1
@@ -157,7 +161,7 @@ class SwarmClient:
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         message = {"id": number, "do": command, **fields} | ({} if within_s is None else {"within_s": within_s})
         self._writer.write(msgspec.json.encode(message) + b"\n")
-        limit_s = ANSWER_LIMIT_S if within_s is None else within_s + GRACE_S
+        limit_s = limit_s if within_s is None else within_s + GRACE_S
         try:
             async with asyncio.timeout(limit_s):
                 answer: dict[str, Any] = await waiting

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from harness.core.clock import Clock
+from harness.core.events import Scalar
 from harness.core.plan import Transport
 from harness.drivers.api import Outgoing
 from harness.swarm.agent import Agent
+from harness.swarm.histogram import Histogram
 from harness.workloads.direct import Send
 
 NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
 
 
 class Due(Protocol):
@@ -31,22 +34,26 @@ class Lag:
     """How late messages left, as opposed to their timetable: the generator's own fault, not the service's."""
 
     def __init__(self) -> None:
-        self._worst_ns = 0
+        self._late = Histogram()
 
     def note(self, late_ns: int) -> None:
         """Take one message's lateness."""
-        self._worst_ns = max(self._worst_ns, late_ns)
+        self._late.note(late_ns / NS_PER_MS)
 
     @property
     def worst_ms(self) -> float:
-        """The worst since the last ``take_ms``, in milliseconds."""
-        return round(self._worst_ns / 1e6, 3)
+        """The worst since the last ``take``, in milliseconds."""
+        return round(self._late.longest_ms, 3)
 
-    def take_ms(self) -> float:
-        """Return the worst and start anew."""
-        worst = self.worst_ms
-        self._worst_ns = 0
-        return worst
+    def take(self) -> dict[str, Scalar]:
+        """Return what a ``generator_lag`` event tells of the time since the last one, and start anew."""
+        late, self._late = self._late, Histogram()
+        return {
+            "max_lag_ms": round(late.longest_ms, 3),
+            "p99_lag_ms": late.percentile(0.99),
+            "sends": len(late),
+            "lags": late.text(),
+        }
 
 
 class Generator(Generic[D]):

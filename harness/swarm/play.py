@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from harness.core.clock import SystemClock
 from harness.core.digests import canary
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
 from harness.core.seeds import Seed
-from harness.drivers.api import Account, Driver
+from harness.drivers.api import Account, Driver, Introductions, Person
 from harness.drivers.naive import habits
 from harness.drivers.registry import PROGRAMS, driver
 from harness.drivers.renaming import RenamingDriver
@@ -23,17 +24,24 @@ from harness.swarm.agent import Agent
 from harness.swarm.client_agent import Cast, ClientAgent
 from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import SwarmConfig
+from harness.swarm.crowd import CrowdPlay, people_of
 from harness.swarm.device import DeviceAgent, World
 from harness.swarm.generator import Lag
 from harness.swarm.oracle import Oracle
 from harness.swarm.people import make_people
 from harness.swarm.prompter import Prompter
 from harness.swarm.push_tokens import register_push_tokens
+from harness.swarm.tally import Tally
 from harness.swarm.timetable import Means, Timetable
 from harness.swarm.watches import Fired, Watches
 from harness.workloads.bodies import sentences
 
+Told = Callable[[dict[str, Any]], None]
+"""Called each second with what ``Tally`` has counted."""
+
 SALT_LENGTH = 6
+FOLLOW_AT_ONCE = 64
+"""Devices that fetch what they have missed at the end; of thousands at once each would wait for all others."""
 BEAT_S = 1.0
 GOODBYE_LIMIT_S = 3.0
 
@@ -41,7 +49,7 @@ GOODBYE_LIMIT_S = 3.0
 class Swarm:
     """Plays the people of one run; each public method is a command of the engine."""
 
-    def __init__(self, config: SwarmConfig, *, spawn: Spawn, fired: Fired) -> None:
+    def __init__(self, config: SwarmConfig, *, spawn: Spawn, fired: Fired, told: Told) -> None:
         self._config = config
         self._spawn = spawn
         self._key = bytes.fromhex(config.key)
@@ -53,16 +61,21 @@ class Swarm:
         self._habits = habits(config.defects)
         self._accounts: Mapping[str, Account] = {}
         self._agents: dict[str, Agent] = {}
+        self._crowd: CrowdPlay | None = None
+        self._tally = Tally(self._clock)
+        self._told = told
         self._timetable: Timetable | None = None
         self._sending: list[asyncio.Task[None]] = []
         self._moving: list[asyncio.Task[None]] = []
         self.recorder = Recorder(config.events, run=config.run, role="swarm", observer="client", clock=self._clock)
         self.recorder.subscribe(self._watches.see)
+        if config.crowd is not None:
+            self.recorder.subscribe(self._tally.see)
         self.prompter = Prompter(self._agents, self._driver, self.recorder, salt=self._salt(), clock=self._clock)
         self._beating = spawn(self._beat())
 
     async def provision(self, within_s: float) -> None:
-        """Make people, accounts and groups and connect every device.
+        """Make people, accounts and groups and connect every device but those of the crowd.
 
         Raises ``EnvironmentFault``, which names the devices that are not connected in time.
         """
@@ -81,7 +94,17 @@ class Swarm:
         config = self._config
         world = World(self._driver, self.recorder, self._seed, self._key, self._clock, self._spawn, self._habits)
         people = make_people(config.people, self._seed)
-        self._accounts = await self._driver.provision(people, config.direct)
+        crowd = people_of(config.crowd) if config.crowd else []
+        self._accounts = await self._driver.provision([*people, *crowd], config.direct)
+        self._admit(people, world)
+        if config.crowd:
+            before = len(self._agents)
+            self._admit(crowd, world)
+            self._crowd = CrowdPlay(config.crowd, list(self._agents.values())[before:], self._means())
+
+    def _admit(self, people: Sequence[Person], world: World) -> None:
+        """Give people their devices."""
+        config = self._config
         cast = self._cast() if config.driver in PROGRAMS else None
         for person in people:
             for device in person.devices:
@@ -110,6 +133,8 @@ class Swarm:
         await register_push_tokens(agents, self.recorder, seed=self._seed, salt=self._salt(), key=self._key)
         self._timetable = Timetable(self._config.workloads, self._agents, self._means())
         await self._timetable.prepare()
+        if self._crowd and isinstance(self._driver, Introductions):
+            await self._driver.introduce(self._crowd.pairs)
 
     def _means(self) -> Means:
         return Means(
@@ -126,14 +151,19 @@ class Swarm:
         return hashlib.sha256(self._config.run.encode()).hexdigest()[:SALT_LENGTH]
 
     async def _all_in_touch(self) -> None:
-        for agent in self._agents.values():
+        for agent in self._named():
             agent.come_online()
         async with asyncio.TaskGroup() as waits:
-            for agent in self._agents.values():
+            for agent in self._named():
                 waits.create_task(agent.follow_to_end())
 
+    def _named(self) -> list[Agent]:
+        """The devices of people whom the scenario names."""
+        names = {person.name for person in self._config.people}
+        return [agent for agent in self._agents.values() if agent.device.person in names]
+
     def _not_connected(self, within_s: float) -> str:
-        missing = [f"{name} ({agent.last_error})" for name, agent in self._agents.items() if not agent.in_touch]
+        missing = [f"{agent.device.id} ({agent.last_error})" for agent in self._named() if not agent.in_touch]
         whom = ", ".join(missing) or "the accounts, push tokens or groups of the people"
         return f"not connected and synced within {within_s:g} s: {whom}"
 
@@ -146,6 +176,14 @@ class Swarm:
     def begin(self) -> None:
         """Start the workloads that send."""
         self._sending = [self._spawn(play) for play in self._plan.sending()]
+        if self._crowd:
+            self._sending.append(self._spawn(self._crowd.play()))
+
+    async def resize(self, online: int) -> None:
+        """Have so many of the crowd online."""
+        if self._crowd is None:
+            raise UsageError("there is no crowd to come and go")
+        await self._crowd.resize(online)
 
     def enter(self, phase: Phase) -> None:
         """Stamp what is recorded from now on with ``phase``; inject starts absences and changes of membership."""
@@ -153,9 +191,13 @@ class Swarm:
         if phase == "inject":
             self._moving = [self._spawn(play) for play in self._plan.moving()]
 
-    def watch(self, watch: str, *, event: str, of: str | None, nth: int) -> None:
-        """Call ``fired`` at the nth such event, counted from now."""
-        self._watches.add(watch, event=event, of=of, nth=nth)
+    def watch(self, watch: str, *, event: str, of: str | None, nth: int, each: bool = False) -> None:
+        """Call ``fired`` at the nth such event, counted from now, or at each until ``unwatch``."""
+        self._watches.add(watch, event=event, of=of, nth=nth, each=each)
+
+    def unwatch(self, watch: str) -> None:
+        """Call ``fired`` no more for a watch."""
+        self._watches.remove(watch)
 
     def clock(self, device: str) -> DeviceClock:
         """Return the clock of one device; raises ``UsageError`` where nobody has it."""
@@ -174,7 +216,13 @@ class Swarm:
         self._stop_moving()
         for agent in self._agents.values():
             agent.outbox.give_up()
-        follows = {name: asyncio.create_task(agent.follow_to_end()) for name, agent in self._agents.items()}
+        some = asyncio.Semaphore(FOLLOW_AT_ONCE)
+
+        async def follow(agent: Agent) -> None:
+            async with some:
+                await agent.follow_to_end()
+
+        follows = {name: asyncio.create_task(follow(agent)) for name, agent in self._agents.items()}
         if follows:
             await asyncio.wait(follows.values(), timeout=within_s)
         missing = [name for name, task in follows.items() if not task.done()]
@@ -208,7 +256,9 @@ class Swarm:
             await asyncio.sleep(BEAT_S)
             self.recorder.beat()
             if self._sending:
-                self.recorder.record("generator_lag", detail={"max_lag_ms": self._lag.take_ms()})
+                self.recorder.record("generator_lag", detail=self._lag.take())
+            if counted := self._tally.take():
+                self._told(counted)
 
     async def stop(self) -> None:
         """End in order: everybody says goodbye, and the history gets its last word."""

@@ -36,8 +36,10 @@ class Control:
             "configure": self._configure,
             "provision": self._provision,
             "begin": self._begin,
+            "crowd": self._crowd,
             "phase": self._phase,
             "watch": self._watch,
+            "unwatch": self._unwatch,
             "set_clock": self._set_clock,
             "clock": self._clock,
             "say": self._say,
@@ -83,7 +85,7 @@ class Control:
     async def _configure(self, command: Command) -> Answer:
         if self._swarm is not None:
             raise UsageError("the swarm was configured already")
-        self._swarm = Swarm(from_json(command), spawn=self._tasks.create_task, fired=self._fired)
+        self._swarm = Swarm(from_json(command), spawn=self._tasks.create_task, fired=self._fired, told=self._told)
         return {"writer": self._swarm.recorder.writer}
 
     async def _provision(self, command: Command) -> Answer:
@@ -94,12 +96,21 @@ class Control:
         self._play.begin()
         return {}
 
+    async def _crowd(self, command: Command) -> Answer:
+        await self._play.resize(command["online"])
+        return {}
+
     async def _phase(self, command: Command) -> Answer:
         self._play.enter(command["phase"])
         return {}
 
     async def _watch(self, command: Command) -> Answer:
-        self._play.watch(command["watch"], event=command["event"], of=command.get("of"), nth=command["nth"])
+        of, nth, each = command.get("of"), command["nth"], command.get("each", False)
+        self._play.watch(command["watch"], event=command["event"], of=of, nth=nth, each=each)
+        return {}
+
+    async def _unwatch(self, command: Command) -> Answer:
+        self._play.unwatch(command["watch"])
         return {}
 
     async def _set_clock(self, command: Command) -> Answer:
@@ -145,6 +156,9 @@ class Control:
 
     def _fired(self, watch: str, mono_ns: int) -> None:
         self._write({"fired": watch, "mono_ns": mono_ns})
+
+    def _told(self, counted: Answer) -> None:
+        self._write({"counted": counted})
 
     def _write(self, message: Answer) -> None:
         self._writer.write(msgspec.json.encode(message) + b"\n")

@@ -16,29 +16,38 @@ class _Watch:
     event: str
     of: str | None
     left: int
+    each: bool
 
     def counts(self, fact: Event) -> bool:
         return fact.event == self.event and (self.of is None or self.of in (fact.sender, _owner(fact.device)))
 
 
 class Watches:
-    """Counts recorded events; each watch fires once."""
+    """Counts recorded events; a watch fires once, or at each event where others count along with it."""
 
     def __init__(self, fired: Fired) -> None:
         self._fired = fired
         self._waiting: dict[str, _Watch] = {}
 
-    def add(self, watch: str, *, event: str, of: str | None, nth: int) -> None:
-        """Fire at the nth such event from now on; ``of`` is its sender or the owner of its device."""
-        self._waiting[watch] = _Watch(event, of, nth)
+    def add(self, watch: str, *, event: str, of: str | None, nth: int, each: bool = False) -> None:
+        """Fire at the nth such event from now on; ``of`` is its sender or the owner of its device.
+
+        With ``each`` fire at every one until ``remove``: whoever watches several swarms counts all of theirs.
+        """
+        self._waiting[watch] = _Watch(event, of, nth, each)
+
+    def remove(self, watch: str) -> None:
+        """Watch no more; harmless when nothing is watched under that name."""
+        self._waiting.pop(watch, None)
 
     def see(self, fact: Event) -> None:
         """Take one recorded event."""
         for name, watch in list(self._waiting.items()):
             if watch.counts(fact):
                 watch.left -= 1
-                if watch.left <= 0:
-                    del self._waiting[name]
+                if watch.left <= 0 or watch.each:
+                    if not watch.each:
+                        del self._waiting[name]
                     self._fired(name, fact.mono_ns)
 
 

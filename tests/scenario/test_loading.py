@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import NothingSelected, UsageError
-from harness.core.plan import DirectWorkload, FaultPlan, OfflineWorkload, ScenarioPlan, Start
+from harness.core.plan import (
+    DirectWorkload,
+    FaultPlan,
+    LoadPlan,
+    LoadStep,
+    OfflineWorkload,
+    ScenarioPlan,
+    Start,
+)
 from harness.scenario.diagnostics import BadFile
 from harness.scenario.loader import load_scenarios
 from harness.scenario.stackfile import load_stack
@@ -63,9 +71,37 @@ def test_offline_workloads(load: Load, change: Change) -> None:
     assert plan.workloads[1] == OfflineWorkload("bob/phone", 0.5, 2.0)
 
 
-def test_load_is_left_to_the_load_command(load: Load, scenario: str) -> None:
-    """``run`` reads a file with ``load:`` and ignores what is in it."""
-    assert load(f"{scenario}load: {{people: 2000, shape: [{{hold: 2m}}], note: '${{x}}'}}\n")
+def test_load_is_part_of_the_plan_and_not_in_force(load: Load, scenario: str) -> None:
+    """Units are resolved and holds spelled out; the people stay the file's until the load command says otherwise."""
+    (plan,) = load(f"{scenario}load: {{people: 2000, rate: 500/s, shape: [{{to: 100%, over: 20s}}, {{hold: 2m}}]}}\n")
+    assert plan.load == LoadPlan(2000, 500.0, (LoadStep(1.0, 20.0), LoadStep(1.0, 120.0)), 5.0, 0.05)
+    assert (plan.crowd, len(plan.people)) == (None, 2)
+
+
+def test_without_a_shape_a_hundred_come_each_second(load: Load, scenario: str) -> None:
+    """People and rate are enough."""
+    (plan,) = load(f"{scenario}load: {{people: 50, rate: 30/m, warmup: 0s, max_lag_p99: 1s}}\n")
+    assert plan.load == LoadPlan(50, 0.5, (LoadStep(1.0, 0.5),), 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("load_section", "said"),
+    [
+        ("{people: 2000}", "'rate' is missing in load"),
+        ("{people: 1, rate: 5/s}", "1 is too small: at least 2"),
+        ("{people: 9, rate: 5/s, shape: [{hold: 2m}]}", "must bring people"),
+        ("{people: 9, rate: 5/s, shape: [{to: 0%, over: 1s}]}", "must bring people"),
+        ("{people: 9, rate: 5/s, shape: [{to: 100%}]}", "either 'to' and 'over' or only 'hold'"),
+        ("{people: 9, rate: 5/s, poeple: 3}", "unknown key 'poeple'"),
+    ],
+)
+def test_a_load_that_cannot_be_is_told_with_its_place(load: Load, scenario: str, load_section: str, said: str) -> None:
+    """Nothing else of the file is blamed for it."""
+    with pytest.raises(BadFile) as told:
+        load(f"{scenario}load: {load_section}\n")
+    (diagnostic,) = told.value.diagnostics
+    assert said in diagnostic.text
+    assert diagnostic.line == len(scenario.splitlines()) + 1
 
 
 def test_a_byte_order_mark_is_no_mistake(load: Load, scenario: str) -> None:

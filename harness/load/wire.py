@@ -1,0 +1,36 @@
+"""Lines of JSON over a socket, for greenlets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+Message = dict[str, Any]
+CHUNK = 65536
+
+
+class Wire:
+    """One end of a connected socket; several greenlets may send, one reads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def send(self, message: Message) -> None:
+        """Send one message; raises ``OSError`` when nobody is at the other end."""
+        self._connection.sendall(msgspec.json.encode(message) + b"\n")
+
+    def messages(self) -> Iterator[Message]:
+        """Yield what comes in until the other end has closed."""
+        rest = b""
+        with suppress(OSError):
+            while data := self._connection.recv(CHUNK):
+                *lines, rest = (rest + data).split(b"\n")
+                yield from map(msgspec.json.decode, lines)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()

@@ -1,0 +1,38 @@
+"""A small crowd through Locust, from the command line to the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_swarms_are_one_crowd(loaded: Callable[..., Any]) -> None:
+    """Twenty-four people in two processes, a cut at the fifteenth acknowledgement of all, and every message judged."""
+    run = loaded("--swarms", "2")
+    assert run.status == 0, run.errors
+    (result,) = run.document["runs"]
+    assert result["verdict"] == "pass"
+    assert [fault["rung"] for fault in result["faults"]] == ["recovered"]
+    opened = {event["device"] for event in run.events("connection_opened")}
+    assert opened == {f"p{number:04d}/phone" for number in range(1, 25)}
+    assert len({event["writer"] for event in run.events("connection_opened")}) == 2
+    synced = [event["device"] for event in run.events("sync_completed") if event["phase"] == "final"]
+    assert set(synced) == opened
+    accepted = {event["client_message_id"] for event in run.events("server_accepted")}
+    stored = {event["client_message_id"] for event in run.events("oracle_read")}
+    assert accepted == stored
+    inject = [event for event in run.events("server_accepted") if event["phase"] == "inject"]
+    (commanded,) = run.events("fault_commanded")
+    assert sum(event["mono_ns"] < commanded["detail"]["began_ns"] for event in inject) >= 15
+
+
+def test_an_acknowledgement_before_the_disk_is_caught_under_load(loaded: Callable[..., Any]) -> None:
+    """The verdict is ours: with a mutant whose crash loses messages the exit code is 1, whatever Locust thinks."""
+    run = loaded("--mutant", "ack_before_store", faults="{crash: {kind: process.kill, service: chat, start: {at: 2s}}}")
+    assert run.status == 1, run.errors
+    (result,) = run.document["runs"]
+    assert "acked_never_lost" in {reason.get("check") for reason in result["reasons"]}

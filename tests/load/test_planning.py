@@ -1,0 +1,102 @@
+"""A scenario of a few people under a crowd."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harness.core.errors import UsageError
+from harness.core.plan import (
+    DirectWorkload,
+    FaultPlan,
+    LoadPlan,
+    LoadStep,
+    PersonPlan,
+    PhasePlan,
+    ScenarioPlan,
+    Start,
+)
+from harness.load.planning import Wishes, under_load
+from harness.load.shapes import is_one_ramp, target_at
+
+RAMP = LoadStep(1.0, 20.0)
+PLAN = ScenarioPlan(
+    name="n",
+    title="t",
+    source="s",
+    line=1,
+    stack="reference",
+    people=(PersonPlan("alice"), PersonPlan("bob"), PersonPlan("carol")),
+    workloads=(DirectWorkload("alice", "bob", 5.0), DirectWorkload("carol", "bob", 5.0)),
+    phases=PhasePlan(2.0, 10.0, 4.0),
+    faults=(),
+    required_checks=(),
+    catches={},
+    load=LoadPlan(100, 20.0, (RAMP, LoadStep(1.0, 60.0)), warmup_s=10.0),
+)
+CUT = FaultPlan("cut", "network.down", "client:alice->chat", Start(at_s=1.0), 1.0)
+
+
+def test_the_crowd_takes_everybodys_place() -> None:
+    """Nobody is named by a fault: nobody of the file is left, and the file's text stays what it was."""
+    loaded = under_load(PLAN, Wishes())
+    assert (loaded.people, loaded.workloads) == ((), ())
+    assert loaded.crowd == PLAN.load
+    assert PLAN.crowd is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        CUT,
+        replace(CUT, target="client:alice/phone->chat"),
+        replace(CUT, target="client->chat", start=Start(after="server_accepted", of="alice")),
+        FaultPlan("late", "clock.device", "alice/phone", Start(at_s=0.0), None, {"offset": 60.0}),
+        FaultPlan("out", "token.expire", "alice", Start(at_s=0.0), None),
+    ],
+    ids=["link", "device link", "start", "device", "person"],
+)
+def test_whom_a_fault_names_stays(fault: FaultPlan) -> None:
+    """The named person goes on with what they do, and so does whoever does it with them."""
+    loaded = under_load(replace(PLAN, faults=(fault,)), Wishes())
+    assert [person.name for person in loaded.people] == ["alice", "bob"]
+    assert loaded.workloads == (DirectWorkload("alice", "bob", 5.0),)
+
+
+def test_phases_cover_the_shape() -> None:
+    """Faults wait for the ramp and the warm-up; what is left of the shape is observed."""
+    assert under_load(PLAN, Wishes()).phases == PhasePlan(30.0, 46.0, 4.0)
+
+
+def test_a_duration_makes_it_longer_never_shorter_than_the_scenario() -> None:
+    """The faults of the scenario need the time that it gives them."""
+    assert under_load(PLAN, Wishes(duration_s=120.0)).phases == PhasePlan(30.0, 86.0, 4.0)
+    assert under_load(PLAN, Wishes(duration_s=1.0)).phases == PhasePlan(30.0, 10.0, 4.0)
+
+
+def test_the_command_line_wins() -> None:
+    """People and rate of the flags replace those of the file."""
+    crowd = under_load(PLAN, Wishes(people=10, rate_per_s=3.0)).crowd
+    assert crowd is not None
+    assert (crowd.people, crowd.rate_per_s, crowd.shape) == (10, 3.0, PLAN.load and PLAN.load.shape)
+
+
+def test_a_scenario_without_load_needs_the_flags() -> None:
+    """Who gives neither is told both ways out."""
+    bare = replace(PLAN, load=None)
+    with pytest.raises(UsageError, match="nothing of load") as told:
+        under_load(bare, Wishes(people=10))
+    assert "--rate" in told.value.hint
+    crowd = under_load(bare, Wishes(people=200, rate_per_s=1.0)).crowd
+    assert crowd is not None
+    assert crowd.shape == (LoadStep(1.0, 2.0),)
+
+
+def test_ramp_hold_spike_and_away() -> None:
+    """Locust is told where the number goes and how fast; a hold changes nothing, nor does the end."""
+    steps = (LoadStep(0.5, 10.0), LoadStep(0.5, 5.0), LoadStep(1.0, 1.0), LoadStep(0.1, 2.0))
+    told = [target_at(seconds, steps, 100) for seconds in (0.0, 9.9, 10.0, 14.9, 15.0, 16.0, 99.0)]
+    assert told == [(50, 5.0)] * 4 + [(100, 50.0), (10, 45.0), (10, 45.0)]
+    assert not is_one_ramp(steps)
+    assert is_one_ramp(steps[:2])
