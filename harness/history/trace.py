@@ -10,6 +10,7 @@ from harness.core.errors import UsageError
 from harness.core.events import Event
 from harness.core.results import Witness
 from harness.history.faults import FaultWindow, bearing_on, fault_windows
+from harness.history.outcomes import Outcome, outcome
 from harness.history.timeline import WIDTH, Line, draw
 from harness.history.words import MISSING, describe, who
 
@@ -46,6 +47,8 @@ class Life:
     events: tuple[Event, ...]
     faults: tuple[FaultWindow, ...]
     neighbours: tuple[Neighbour, ...]
+    outcome: Outcome | None = None
+    """What became of it; None where the run did not get as far as to know."""
 
 
 def trace(history: History, id: str) -> Life:
@@ -75,6 +78,7 @@ def trace(history: History, id: str) -> Life:
         events=events,
         faults=bearing_on(fault_windows(history), events[0].mono_ns, last + _GRACE_NS, vanished=vanished),
         neighbours=_neighbours(history, conversation, client_id, facts.mono_ns),
+        outcome=outcome(events) if started and _was_read(history) else None,
     )
 
 
@@ -88,6 +92,10 @@ def render(life: Life, *, missing: Witness | None = None) -> str:
     lines += _fault_lines(life)
     body = draw(lines, life.faults, life.origin_ns, None if missing is None else _dashed(missing, lines))
     return "\n".join(text[:WIDTH].rstrip() for text in [*_heading(life), "", *body, *_around(life)])
+
+
+def _was_read(history: History) -> bool:
+    return history.number("select count(*) from events where event = 'oracle_completed'") > 0
 
 
 def _identify(history: History, id: str) -> tuple[str | None, tuple[str, ...]]:
@@ -163,6 +171,7 @@ def _heading(life: Life) -> list[str]:
     ids += [f"server id {one}" for one in life.message_ids]
     people = f"{life.sender or 'somebody unknown'} to {life.recipient or 'the conversation'}"
     place = f", conversation {life.conversation_id}" if life.conversation_id else ""
+    ids += [f"outcome   {life.outcome}"] if life.outcome else []
     return [f"message from {people}{place}", *(f"  {one}" for one in ids or ["no id"])]
 
 

@@ -39,6 +39,7 @@ def test_a_lost_message_is_shown_with_its_fault_and_its_missing_step(history: Hi
     """The whole page: attempts, the fault's bar, the dashed line, the neighbours that arrived."""
     page = render(trace(history, "c-m2"), missing=LOST).splitlines()
     assert page[:3] == ["message from alice to bob, conversation c1", "  client id c-m2", "  server id s-m2"]
+    assert page.pop(3) == "  outcome   silently lost"
     dashed = page.pop(11)
     assert dashed.startswith("- - - - -      archive             MISSING: the final reading does not have it")
     assert dashed.endswith("- -")
