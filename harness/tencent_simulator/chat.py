@@ -18,7 +18,7 @@ from harness.reference.push import PushWorker
 from harness.reference.push_store import Job, PushStore
 from harness.reference.sessions import Sessions
 from harness.reference.storage import Connection
-from harness.tencent_simulator.answers import Json, Refusal
+from harness.tencent_simulator.answers import INTERNAL, Json, Refusal
 from harness.tencent_simulator.messages import Draft, Message, Messages
 from harness.tencent_simulator.webhooks import Webhooks
 
@@ -82,7 +82,7 @@ class Chat:
         if failure is not None:
             code = failure.code if isinstance(failure, Refusal) else None
             self._log("message_refused", error_code=code, **ids)
-            self._report(draft, code or TOO_OFTEN, "send msg failed")
+            self._report(draft, code or INTERNAL, "send msg failed")
             return
         message, jobs = stored.result()
         self._log("message_persisted" if message else "message_repeated", **ids)

@@ -25,7 +25,6 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE INDEX IF NOT EXISTS messages_by_sender ON messages (sender, id);
 CREATE INDEX IF NOT EXISTS messages_by_recipient ON messages (recipient, id);
 """
-RECALLED = 8
 PAGE_BYTES = 13 * 1024
 PULLED_AT_ONCE = 200
 
