@@ -123,7 +123,7 @@ class SloPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadStep:
-    """From the end of the step before, the share (0..1) of the crowd that is online goes to ``share`` within ``over_s``.
+    """From the end of the step before on, the share (0..1) of the crowd that is online goes to ``share`` in ``over_s``.
 
     A step to the share that there is holds it.
     """

@@ -99,6 +99,21 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     torn_lines: int = 0
 
 
+class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a crowd was to write, wrote, and by how many milliseconds it was late, but for just after a heal."""
+
+    people: int
+    senders: int
+    """Devices that wrote."""
+    rate_per_s: float
+    sent_per_s: float
+    lag_p50_ms: int
+    lag_p99_ms: int
+    lag_max_ms: int
+    lag_limit_ms: int
+    """What ``lag_p99_ms`` may be."""
+
+
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """One judged run; ``exit_code`` is what it adds to the command's, after the findings that were listed for it."""
 
@@ -136,6 +151,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the findings that showed."""
     missed: tuple[str, ...] = ()
     """Those that always show and did not: an unexpected pass."""
+    load: LoadResult | None = None
+    """How a crowd did; None without one."""
     simulated: bool = False
     """Whether the stack is a simulator of somebody's service: the verdict holds for that."""
 

@@ -10,7 +10,7 @@ import msgspec
 
 from harness.core.errors import UsageError
 from harness.core.findings import Finding
-from harness.core.plan import ClientBehaviour, FaultPlan, SloPlan
+from harness.core.plan import ClientBehaviour, FaultPlan, LoadPlan, SloPlan
 from harness.core.results import RunResult
 from harness.core.stack import PromiseValue
 from harness.stacks import journal
@@ -51,6 +51,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the server beforehand and concerns this run."""
     simulated: bool = False
     """Whether the stack stands in for a service that is not there."""
+    load: LoadPlan | None = None
+    """The crowd that was to write; None for a run without one."""
     caveats: tuple[str, ...] = ()
     """What is different there from what the faults mean to do."""
 

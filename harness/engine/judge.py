@@ -10,12 +10,13 @@ from harness.checks.leaks import scan_logs
 from harness.checks.runner import run_checks
 from harness.checks.slos import Figures, judge_slos, slo_reasons
 from harness.core.errors import UsageError
-from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResult, Reason, RunResult
+from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResult, LoadResult, Reason, RunResult
 from harness.core.stack import Promises, StackSpec, promises_as_data, promises_from_data
 from harness.core.verdicts import Verdict
 from harness.engine.findings import settled
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.ladder import climb
+from harness.engine.lag import judge_load, lag_reasons
 from harness.engine.promised import by_promise
 from harness.engine.verdict import reasons_of, verdict_of, void_spoiled
 from harness.history.ingest import History, open_history
@@ -71,9 +72,10 @@ def _judge(
         trouble=[reason.code for reason in trouble],
     )
     slos = judge_slos(history, facts.slos)
-    others = [*trouble, *_doubts(history.integrity), *slo_reasons(slos)]
+    load = judge_load(history, facts.load)
+    others = [*trouble, *_doubts(history.integrity), *slo_reasons(slos), *lag_reasons(load)]
     reasons = reasons_of(checks, faults, others, cut_short=_cut_short(history.integrity))
-    return _result(facts, checks, faults, reasons, _counts(history), tuple(slos))
+    return _result(facts, checks, faults, reasons, _counts(history), tuple(slos), load)
 
 
 def _result(
@@ -83,6 +85,7 @@ def _result(
     reasons: tuple[Reason, ...],
     counts: Counts,
     slos: tuple[Figures, ...] = (),
+    load: LoadResult | None = None,
 ) -> RunResult:
     verdict = verdict_of(reasons, checks)
     result = RunResult(
@@ -110,6 +113,7 @@ def _result(
         not_judged=_not_judged(promises_from_data(facts.promises)),
         replay=facts.replay,
         mutant=facts.mutant,
+        load=load,
         simulated=facts.simulated,
     )
     return settled(result, facts.findings)

@@ -249,5 +249,6 @@ def _facts(
         replay=replay_line(plan, options),
         client=plan.client,
         slos=plan.slos,
+        load=plan.crowd,
         canary=canary(bytes.fromhex(key)),
     )

@@ -46,6 +46,7 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     lines = [_headline(judged, style, detail)]
     if detail.quiet:
         return lines
+    lines += [_labelled("load", text, style) for text in describe_load(result)]
     lines += [_labelled("known", text, style) for text in describe_findings(result)]
     if result.counts_as is Verdict.PASS and not detail.verbose:
         return lines
@@ -67,6 +68,16 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     if result.replay:
         lines.append(_labelled("replay", result.replay, style))
     return lines
+
+
+def describe_load(result: RunResult) -> list[str]:
+    """Return the sentence on a crowd: what it wrote, and how well it kept to its timetable."""
+    load = result.load
+    if load is None:
+        return []
+    wanted = f"{load.people} people, {load.sent_per_s:g} messages/s of {load.rate_per_s:g}/s at full strength"
+    lag = f"left {load.lag_p99_ms} ms late at p99 (at most {load.lag_max_ms}, allowed {load.lag_limit_ms})"
+    return [f"{wanted}; {lag}"]
 
 
 def describe_findings(result: RunResult) -> list[str]:

@@ -17,7 +17,7 @@ from harness.report.html.parts import badge, checks_table, facts_list, faults_ta
 from harness.report.html.sections import anchor_of, anchors_of, draw_section
 from harness.report.html.strip_svg import draw_strip
 from harness.report.html.subject import Subject, read_subject
-from harness.report.text import describe_findings, scenario_id, verdict_in_full
+from harness.report.text import describe_findings, describe_load, scenario_id, verdict_in_full
 
 FULL = 330_000
 """Characters after which further sections come without drawings: a page stays below 500 KB."""
@@ -73,6 +73,8 @@ def _main(subject: Subject) -> list[Html | None]:
     parts.append(_part("checks", "Checks", checks_table(result.checks, anchors)))
     if result.slos:
         parts.append(_part("slos", "Service levels", slo_table(result.slos)))
+    if result.load:
+        parts.append(_part("load", "Load", *(el("p", text) for text in describe_load(result))))
     parts.append(_part("facts", "The run", facts_list(subject)))
     return parts
 
