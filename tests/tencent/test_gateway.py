@@ -12,6 +12,8 @@ import pytest
 from harness.providers.api import PushRule
 from harness.testing.push_provider import BOB, PushProvider
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 20.0
 
 

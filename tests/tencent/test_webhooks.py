@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 20.0
 ALLOWED = {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
 
