@@ -1,4 +1,4 @@
-"""From a logged-in stream to one that belongs to a device: resumed, or bound and announced (XEP-0198, RFC 6120, 7)."""
+"""From a logged-in stream to one that belongs to a device: resumed (XEP-0198), or bound (RFC 6120, 7)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from harness.drivers.api import Refused
 from harness.drivers.xmpp.counters import Counters
 from harness.drivers.xmpp.session import SM, Standing
-from harness.drivers.xmpp.stanzas import CARBONS, refusal
+from harness.drivers.xmpp.stanzas import refusal
 from harness.drivers.xmpp.stream import Stream
 from harness.drivers.xmpp.xml import Element
 
@@ -16,16 +16,13 @@ Back = Literal["resume", "same_resource", "new_resource"]
 
 
 async def come_back(stream: Stream, standing: Standing, back: Back, resource: str) -> Refused | None:
-    """Take up what the device had where that is the way back, or else be there anew; None: done."""
+    """Take up what the device had where that is the way back, or else get an address anew; None: done."""
     standing.resumed = back == "resume" and bool(standing.counters.id) and await _resume(stream, standing)
     if standing.resumed:
         return None
     standing.bindings += 1
     named = f"{resource}-{standing.bindings}" if back == "new_resource" and standing.bindings > 1 else resource
-    refused = await bind(stream, standing, named)
-    if refused is None:
-        greet(stream, standing)
-    return refused
+    return await bind(stream, standing, named)
 
 
 async def bind(stream: Stream, standing: Standing, resource: str) -> Refused | None:
@@ -41,16 +38,6 @@ async def bind(stream: Stream, standing: Standing, resource: str) -> Refused | N
         return Refused("no_stream_management", http_status=404)
     standing.counters = Counters(enabled.get("id"))
     return None
-
-
-def greet(stream: Stream, standing: Standing) -> None:
-    """Ask for copies of what the other devices send and get, and be available: from now on messages come."""
-    for stanza in (
-        Element("iq", attrs={"type": "set", "id": "carbons"}, children=[Element("enable", CARBONS)]),
-        Element("presence"),
-    ):
-        standing.counters.sent(stanza.get("id"))
-        stream.put(stanza)
 
 
 async def _resume(stream: Stream, standing: Standing) -> bool:

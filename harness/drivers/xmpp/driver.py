@@ -112,7 +112,7 @@ class XmppDriver:
         if refused is not None:
             return refused
         name = f"{device.id}#{next(self._connections)}"
-        return XmppSession(stream, standing, account.user, self._manners, connection=name)
+        return await _there(XmppSession(stream, standing, account.user, self._manners, connection=name), standing)
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
         """Read the archive from its first entry by a device that nobody is told of, so that nothing is sent to it."""
@@ -147,6 +147,19 @@ class XmppDriver:
         if refused is not None:
             raise _broken_off(account, refused.error_code)
         return XmppSession(stream, standing, account.user, self._manners, connection=f"{account.user}/{ORACLE}")
+
+
+async def _there(session: XmppSession, standing: Standing) -> XmppSession | Refused | Unknown:
+    """Return the session once the server knows that the device is there, which it does after a resumption."""
+    if standing.resumed:
+        return session
+    unheard: Refused | Unknown | None = Unknown("not_announced")
+    try:
+        unheard = await session.announce()
+    finally:
+        if unheard is not None:
+            await session.close(abrupt=True)
+    return unheard or session
 
 
 def _broken_off(account: Account, why: str) -> IncompleteRead:

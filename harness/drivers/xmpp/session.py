@@ -23,6 +23,7 @@ from harness.drivers.api import (
 from harness.drivers.xmpp.archive import Entry, end_of_page, question
 from harness.drivers.xmpp.counters import Counters
 from harness.drivers.xmpp.stanzas import (
+    CARBONS,
     Reader,
     conversation,
     mark,
@@ -97,6 +98,11 @@ class XmppSession:
         self._push_token: str | None = None
         self._over = False
         self._listening = asyncio.create_task(self._listen(), name=f"stream of {connection}")
+
+    async def announce(self) -> Refused | Unknown | None:
+        """Ask for copies of what the other devices send and get, and be available: from now on messages come."""
+        carbons = Element("iq", attrs={"type": "set", "id": "carbons"}, children=[Element("enable", CARBONS)])
+        return await self._handled(carbons) or await self._handled(Element("presence", attrs={"id": "here"}))
 
     async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:
         """Write the stanza once; it is accepted when the server's count covers it, refused if it came back by then.

@@ -80,6 +80,8 @@ class Stream:
     async def read(self) -> Element:
         """Return the next element. Raises ``Ended`` at the end of the stream, ``BadStream`` for what is none."""
         while not self._read:
+            if self._parser.broken is not None:
+                raise self._parser.broken
             if self._parser.closed:
                 raise Ended(self._error or "closed_by_server", clean=not self._error)
             try:

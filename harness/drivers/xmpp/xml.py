@@ -64,6 +64,7 @@ class Parser:
     def __init__(self, *, largest: int = LARGEST, deepest: int = DEEPEST) -> None:
         self.header: dict[str, str] | None = None
         self.closed = False
+        self.broken: BadStream | None = None
         self._largest = largest
         self._deepest = deepest
         self._open: list[Element] = []
@@ -72,15 +73,24 @@ class Parser:
         self._expat = self._make()
 
     def feed(self, data: bytes) -> list[Element]:
-        """Take bytes; return the elements that they completed. Raises ``BadStream``."""
+        """Take bytes; return the elements that they completed. Raises ``BadStream``.
+
+        Where something whole came before what is wrong, that is returned, and ``broken`` says what will be raised.
+        """
+        if self.broken is not None:
+            raise self.broken
         self._whole = []
         self._pending += len(data)
         try:
             self._expat.Parse(data, False)  # noqa: FBT003 - pyexpat takes it by place
         except expat.ExpatError:
-            raise BadStream("not_well_formed") from None
+            self.broken = BadStream("not_well_formed")
+        except BadStream as bad:
+            self.broken = bad
         if self._pending > self._largest:
-            raise BadStream("stanza_too_large")
+            self.broken = BadStream("stanza_too_large")
+        if self.broken is not None and not self._whole:
+            raise self.broken
         return self._whole
 
     def _make(self) -> Any:

@@ -1,0 +1,36 @@
+"""XMPP servers of the distribution that a test needs: found, or the test is skipped with the way to get them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+Server = Literal["prosody", "ejabberd"]
+
+_PACKAGES = {
+    "prosody": "apt-get install prosody prosody-modules lua-dbi-sqlite3",
+    "ejabberd": "apt-get install ejabberd erlang-p1-sqlite3",
+}
+# ejabberd has no program of its own but a script that brings in its distribution; what runs here is its code.
+_EJABBERD = Path("/usr/lib")
+
+
+def find(server: Server) -> bool:
+    """Whether this machine has a server."""
+    if server == "prosody":
+        return shutil.which("prosody") is not None
+    return shutil.which("erl") is not None and any(_EJABBERD.glob("*/ejabberd-*/ebin"))
+
+
+def required(server: Server) -> None:
+    """Skip the test where a server is missing, fail it where ``CHAT_CHAOS_REQUIRE`` lists the server."""
+    if find(server):
+        return
+    missing = f"needs {server}: {_PACKAGES[server]}"
+    if server in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
+        pytest.fail(missing)
+    pytest.skip(missing)

@@ -1,0 +1,295 @@
+"""The driver and the stacks against real servers, Prosody and ejabberd, where this machine has them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.clock import SystemClock
+from harness.core.errors import EnvironmentFault
+from harness.drivers.api import (
+    Accepted,
+    Account,
+    Bounced,
+    Delivered,
+    Device,
+    Endpoint,
+    Incoming,
+    Outgoing,
+    Page,
+    Person,
+    Receipt,
+    Refused,
+)
+from harness.drivers.xmpp.driver import XmppDriver, make
+from harness.drivers.xmpp.session import XmppSession
+from harness.scenario.stackfile import load_stack
+from harness.stacks.api import Order, Stack
+from harness.stacks.embedded import EmbeddedLauncher
+from harness.stacks.watcher_client import Watcher
+from harness.testing.chat_servers import Server, required
+
+pytestmark = pytest.mark.slow
+
+SERVERS: tuple[Server, ...] = ("prosody", "ejabberd")
+DEVICES = {
+    name: Device(name, name.partition("/")[0], "ios", "1.0.0") for name in ("alice/phone", "alice/laptop", "bob/phone")
+}
+PATIENCE_S = 90
+ITEM_WITHIN_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A running server, and the accounts of alice and bob."""
+
+    stack: Stack
+    driver: XmppDriver
+    accounts: dict[str, Account]
+
+    @property
+    def at(self) -> Endpoint:
+        """Where devices find the server."""
+        url = self.stack.url("client->chat")
+        return Endpoint(url, url)
+
+    async def connect(self, device: str) -> XmppSession:
+        """Bring a device in, or back."""
+        account = self.accounts[device.partition("/")[0]]
+        session = await self.driver.connect(account, DEVICES[device], self.at, clock=SystemClock())
+        assert isinstance(session, XmppSession)
+        return session
+
+
+@asynccontextmanager
+async def meeting(
+    server: str, folder: Path, options: dict[str, str], parameters: dict[str, str]
+) -> AsyncIterator[Meeting]:
+    """Launch a server and make accounts."""
+    order = {"spec": load_stack(server, parameters=parameters), "run": "test", "folder": folder, "key": "00"}
+    for name in ("events", "logs"):
+        (folder / name).mkdir(exist_ok=True)
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Watcher.start(folder / "journal.jsonl", run="test") as watcher,
+        EmbeddedLauncher().launch(Order(processes=watcher, **order)) as stack,  # type: ignore[arg-type]
+    ):
+        driver = make({"domain": "chat.test", **options})
+        url = stack.direct_url("chat")
+        people = [Person(name, name.title(), ()) for name in ("alice", "bob")]
+        yield Meeting(stack, driver, dict(await driver.provision(people, Endpoint(url, url))))
+
+
+Scene = Callable[[Meeting], Awaitable[None]]
+Play = Callable[..., None]
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each of the servers that this machine has."""
+    name: Server = request.param
+    required(name)
+    return name
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Runs a scene on a server; options of the driver may be given, and parameters of the stack."""
+
+    def run(server: str, scene: Scene, parameters: dict[str, str] | None = None, **options: str) -> None:
+        async def whole() -> None:
+            async with meeting(server, tmp_path, options, parameters or {}) as met:
+                await scene(met)
+
+        asyncio.run(whole())
+
+    return run
+
+
+def says(number: int, attempt: int = 1) -> dict[str, Any]:
+    """A message of alice's and which attempt it is."""
+    return {"message": Outgoing(f"c{number}", "alice+bob", "bob", f"hello {number}", 0), "attempt": attempt}
+
+
+async def items(session: XmppSession, count: int) -> list[Incoming]:
+    """The next items of the live connection."""
+    incoming = session.incoming()
+    async with asyncio.timeout(ITEM_WITHIN_S):
+        return [await anext(incoming) for _ in range(count)]
+
+
+async def archive(session: XmppSession) -> list[str]:
+    """Ids of everything in a device's archive, in its order."""
+    found, page = [], await session.sync(None)
+    while True:
+        assert isinstance(page, Page)
+        found += [item.message_id for item in page.items]
+        if not page.more:
+            return found
+        page = await session.sync(page.cursor)
+
+
+async def away(met: Meeting, session: XmppSession) -> None:
+    """Leave for good, and wait until the server has noticed: what is sent in between goes to a closed door."""
+    await session.close()
+    probe = await met.connect("alice/laptop")
+    await probe.close()
+
+
+def test_messages_arrive_in_every_way(server: Server, play: Play) -> None:
+    """Live, by carbon on the sender's other device, from the archive page by page, with receipts and markers."""
+
+    async def scene(met: Meeting) -> None:
+        alice, laptop, bob = [await met.connect(device) for device in DEVICES]
+        for number in range(60):
+            assert await alice.send(**says(number)) == Accepted(f"c{number}", "alice+bob")
+        wanted = [f"c{number}" for number in range(60)]
+        live = await items(bob, 60)
+        assert [(item.message_id, item.via) for item in live if isinstance(item, Delivered)] == [
+            (name, "live") for name in wanted
+        ]
+        carbons = await items(laptop, 60)
+        assert {item.via for item in carbons if isinstance(item, Delivered)} == {"carbon"}
+        assert await archive(bob) == await archive(laptop) == wanted
+        assert await bob.mark("c0", "delivered") is None
+        assert await bob.mark("c0", "read") is None
+        told = await items(alice, 2)
+        assert told == [Receipt("c0", state, "bob", "bob/phone") for state in ("delivered", "read")]
+        stored = [each async for each in met.driver.read_all(met.accounts["bob"], met.at)]
+        assert [each.message_id for each in stored] == wanted
+        assert sorted(places := [each.conversation_seq or 0 for each in stored]) == places
+        for session in (alice, laptop, bob):
+            await session.close()
+
+    play(server, scene)
+
+
+def test_a_resumed_stream_brings_what_it_missed_and_nothing_twice(server: Server, play: Play) -> None:
+    """What was not acknowledged comes again; what was, does not."""
+
+    async def scene(met: Meeting) -> None:
+        alice, bob = await met.connect("alice/phone"), await met.connect("bob/phone")
+        await alice.send(**says(1))
+        await items(bob, 1)
+        await bob.close(abrupt=True)
+        await alice.send(**says(2))
+        bob = await met.connect("bob/phone")
+        await alice.send(**says(3))
+        live = await items(bob, 2)
+        assert [(item.message_id, item.via) for item in live if isinstance(item, Delivered)] == [
+            ("c2", "live"),
+            ("c3", "live"),
+        ]
+        await alice.close()
+        await bob.close()
+
+    play(server, scene)
+
+
+def test_acknowledgements_that_are_withheld_bring_everything_again(server: Server, play: Play) -> None:
+    """The stream's resumption tells the server how far it got; a fresh log-in tells it nothing."""
+
+    async def scene(met: Meeting) -> None:
+        alice, bob = await met.connect("alice/phone"), await met.connect("bob/phone")
+        await alice.send(**says(1))
+        await items(bob, 1)
+        await bob.close(abrupt=True)
+        bob = await met.connect("bob/phone")
+        await alice.send(**says(2))
+        ids = [item.message_id for item in await items(bob, 1) if isinstance(item, Delivered)]
+        assert ids in (["c1"], ["c2"])
+        assert await archive(bob) == ["c1", "c2"]
+        await alice.close()
+        await bob.close()
+
+    play(server, scene, back="same_resource", acks="withheld")
+
+
+def test_who_was_away_gets_it_from_the_offline_store_and_from_the_archive(server: Server, play: Play) -> None:
+    """Two witnesses, each asked by itself."""
+
+    async def scene(met: Meeting) -> None:
+        alice, bob = await met.connect("alice/phone"), await met.connect("bob/phone")
+        await away(met, bob)
+        for number in range(3):
+            assert isinstance(await alice.send(**says(number)), Accepted)
+        bob = await met.connect("bob/phone")
+        kept = await items(bob, 3)
+        assert [(item.message_id, item.via) for item in kept if isinstance(item, Delivered)] == [
+            (f"c{number}", "offline") for number in range(3)
+        ]
+        assert await archive(bob) == ["c0", "c1", "c2"]
+        await alice.close()
+        await bob.close()
+
+    play(server, scene)
+
+
+def test_a_repeated_send_is_another_message(server: Server, play: Play) -> None:
+    """The protocol promises no recognition: both are in the archive, under the names of their attempts."""
+
+    async def scene(met: Meeting) -> None:
+        alice, bob = await met.connect("alice/phone"), await met.connect("bob/phone")
+        for attempt in (1, 2):
+            # A name that was confirmed is not sent again by the same device: here another one repeats it.
+            sender = alice if attempt == 1 else await met.connect("alice/laptop")
+            assert isinstance(await sender.send(**says(1, attempt)), Accepted)
+        live = [item for item in await items(bob, 2) if isinstance(item, Delivered)]
+        assert [(item.message_id, item.client_message_id) for item in live] == [("c1", "c1"), ("c1~2", "c1")]
+        assert await archive(bob) == ["c1", "c1~2"]
+
+    play(server, scene)
+
+
+def test_a_message_to_nobody_comes_back(server: Server, play: Play) -> None:
+    """Before its acknowledgement (Prosody) or after it (ejabberd): refused, or accepted and bounced."""
+
+    async def scene(met: Meeting) -> None:
+        alice = await met.connect("alice/phone")
+        outcome = await alice.send(Outgoing("c1", "alice+nobody", "nobody", "hello", 0), attempt=1)
+        if isinstance(outcome, Accepted):
+            assert await items(alice, 1) == [Bounced("c1", "c1", "service_unavailable")]
+        else:
+            assert outcome == Refused("service_unavailable", 404)
+
+    play(server, scene)
+
+
+@pytest.mark.parametrize("storage", ["internal", "sql"])
+def test_a_killed_server_keeps_what_it_acknowledged(server: Server, play: Play, storage: str) -> None:
+    """After kill -9 the same data is there at the same port, accounts and archive."""
+
+    async def scene(met: Meeting) -> None:
+        alice = await met.connect("alice/phone")
+        for number in range(5):
+            assert isinstance(await alice.send(**says(number)), Accepted)
+        await met.stack.signal("chat", signal.SIGKILL)
+        assert await met.stack.wait_exit("chat", 10)
+        await met.stack.start("chat")
+        assert await met.stack.healthy("chat", 60)
+        bob = await met.connect("bob/phone")
+        assert await archive(bob) == [f"c{number}" for number in range(5)]
+        await bob.close()
+
+    if server == "ejabberd" and storage == "internal":
+        pytest.skip("Mnesia keeps what it was given in memory for up to two seconds: docs/findings.md")
+    play(server, scene, {"storage": storage})
+
+
+def test_a_server_that_dies_at_its_start_is_told_with_its_own_words(tmp_path: Path) -> None:
+    """A configuration that it cannot read."""
+    required("prosody")
+
+    async def launch() -> None:
+        async with meeting("prosody", tmp_path, {}, {"hibernation": "= soon"}):
+            pass
+
+    with pytest.raises(EnvironmentFault, match=r"(?s)before it was healthy.*prosody\.cfg\.lua"):
+        asyncio.run(launch())
