@@ -27,14 +27,16 @@ Play = Callable[[Path], tuple[int, dict[str, Any]]]
 def program_stack(tmp_path: Path) -> Callable[..., Path]:
     """Write a shipped stack with the client of an example in front of it; changes are made to the example's text."""
 
-    def write(stack: str, client: str, *replacements: tuple[str, str], leave_out: tuple[str, ...] = ()) -> Path:
+    def write(
+        stack: str, client: str, *replacements: tuple[str, str], argument: str = "", leave_out: tuple[str, ...] = ()
+    ) -> Path:
         text = (EXAMPLES / client).read_text()
         for old, new in replacements:
             assert old in text, f"the example no longer has {old!r}"
             text = text.replace(old, new)
         (tmp_path / client).write_text(text)
         data = yaml.safe_load((stacks_folder() / f"{stack}.yaml").read_text())
-        data["driver"] = _driver(data["driver"], client, leave_out)
+        data["driver"] = _driver(data["driver"], f"{client} {argument}".strip(), leave_out)
         data["capabilities"] = sorted(OF_PROGRAMS & set(data["capabilities"]))
         data["findings"] = {}
         path = tmp_path / "stack.yaml"
