@@ -87,7 +87,7 @@ def test_mistakes_in_options_are_told(options: dict[str, str], text: str) -> Non
 
 
 def test_a_wrong_password_is_a_refusal(driver: Made) -> None:
-    """As the status that has a client log in anew; what was shown is the account's name and password."""
+    """Of the log-in, not of a token; what was shown is the account's name and password."""
     shown: list[str] = []
 
     async def scene(wire: Wire) -> None:
@@ -100,7 +100,7 @@ def test_a_wrong_password_is_a_refusal(driver: Made) -> None:
         async with xmpp_server(scene) as at:
             return await driver().connect(BOB, PHONE, at, clock=SystemClock())
 
-    assert asyncio.run(play()) == Refused("not_authorized", 401)
+    assert asyncio.run(play()) == Refused("not_authorized", 403)
     assert base64.b64decode(shown[0]) == b"\0bob\0secret-word"
 
 

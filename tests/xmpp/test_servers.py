@@ -279,7 +279,7 @@ def test_a_killed_server_keeps_what_it_acknowledged(server: Server, play: Play, 
         await bob.close()
 
     if server == "ejabberd" and storage == "internal":
-        pytest.skip("Mnesia keeps what it was given in memory for up to two seconds: docs/findings.md")
+        pytest.skip("Mnesia holds back what it is given for up to two seconds: docs/findings.md")
     play(server, scene, {"storage": storage})
 
 

@@ -12,7 +12,8 @@ from harness.drivers.api import Account, Refused, Unknown
 from harness.drivers.xmpp.xml import STREAMS, BadStream, Element, Parser
 
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
-UNAUTHORISED = 401
+FORBIDDEN = 403
+"""Not 401: a password that is not taken is no token that has run out, and no other is to be had."""
 _CHUNK = 65536
 
 
@@ -58,13 +59,13 @@ class Stream:
         """Show the password and begin the stream anew; None: done. Raises ``Ended``, ``BadStream``."""
         offered = (await self.open()).child("mechanisms", SASL)
         if offered is None or "PLAIN" not in [each.text for each in offered.children]:
-            return Refused("no_plain_login", http_status=UNAUTHORISED)
+            return Refused("no_plain_login", http_status=FORBIDDEN)
         shown = base64.b64encode(f"\0{account.user}\0{account.password}".encode()).decode()
         self.put(Element("auth", SASL, {"mechanism": "PLAIN"}, text=shown))
         answer = await self.read()
         if answer.name != "success":
             condition = answer.children[0].name if answer.children else answer.name
-            return Refused(condition.replace("-", "_"), http_status=UNAUTHORISED)
+            return Refused(condition.replace("-", "_"), http_status=FORBIDDEN)
         await self.open()
         return None
 
