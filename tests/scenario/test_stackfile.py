@@ -105,7 +105,12 @@ def test_providers_clocks_and_control(full: Path) -> None:
         ('"chat->push"', '"chat->pusch"', "no service or provider is called 'pusch'", "did you mean 'push'?"),
         ("to: push", "to: posh", "no service or provider is called 'posh'", "did you mean 'push'?"),
         ("faketime", "fake", "'fake' is not possible here: write 'faketime' or 'none'", "did you mean 'faketime'?"),
-        ("control: direct", "control: dirct", "'dirct' is not possible here: write 'direct'", ""),
+        (
+            "control: direct",
+            "control: dirct",
+            "'dirct' is not possible here: write 'direct' or 'synapse'",
+            "did you mean 'direct'?",
+        ),
         ("unipush", "unipsh", "no kind of provider is called 'unipsh'", "did you mean 'unipush'?"),
         ("kind: unipush", "kid: unipush", "'kind' is missing in providers.push", ""),
         (
@@ -156,7 +161,7 @@ def test_an_unknown_stack(name: str) -> None:
             "kind: ref",
             "3:16",
             "no driver is called 'ref'",
-            "known: matrix, python, reference, stdio, tencent, websocket",
+            "known: matrix, python, reference, stdio, tencent, websocket, xmpp",
         ),
         ("[groups]", "groups", "4:15", "expected a list, not 'groups'", ""),
         (
