@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
 
@@ -53,12 +54,12 @@ def bound(*says: str) -> Scene:
     return scene
 
 
-def play(session: Connecting, driver: XmppDriver, scene: Scene, act: Callable[[XmppSession], object]) -> object:
+def play(session: Connecting, driver: XmppDriver, scene: Scene, act: Callable[[XmppSession], Awaitable[Any]]) -> Any:
     """Let bob's device act against a server; return what came of it."""
 
-    async def whole() -> object:
+    async def whole() -> Any:
         async with asyncio.timeout(20), xmpp_server(scene) as at, session(driver, at) as bob:
-            return await act(bob)  # type: ignore[misc]
+            return await act(bob)
 
     return asyncio.run(whole())
 
@@ -229,7 +230,7 @@ def test_the_archive_comes_page_by_page_in_its_own_order(driver: Made, session: 
         assert isinstance(one, Page)
         return one, await bob.sync(one.cursor)
 
-    one, two = play(session, driver(), scene, act)  # type: ignore[misc]
+    one, two = play(session, driver(), scene, act)
     assert [(item.message_id, item.body, item.via) for item in one.items] == [
         ("c2", "2", "archive"),
         ("c1", "1", "archive"),
