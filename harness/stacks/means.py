@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.core.findings import VERSION
 from harness.core.plan import ParamValue
 from harness.core.stack import StackSpec, base_link
+from harness.core.versions import older
 from harness.stacks.external_plan import CLIENT, has_way
 from harness.stacks.forms import DOCKER, without_form
 from harness.stacks.launchers import COMPOSE, EXTERNAL, outlives_runs
-from harness.stacks.synapse_control import CANNOT, CANNOT_TOGETHER
+from harness.stacks.synapse_control import CANNOT, CANNOT_TOGETHER, LIMITS_SINCE
 
 _CONTROL = "there is no control port that the harness knows"
 _WITHOUT_OWN_PROGRAMS = (
@@ -52,6 +54,9 @@ def _uncommanded(spec: StackSpec, kind: str, params: Mapping[str, ParamValue]) -
         return ""
     if kind == "rate_limit.lower" and params.get("scope") == "global":
         return f"{kind}: {CANNOT_TOGETHER}"
+    version = spec.parameters.get(VERSION, LIMITS_SINCE)
+    if kind == "rate_limit.lower" and older(version, LIMITS_SINCE):
+        return f"{kind}: Synapse {version} has no command for it, releases since {LIMITS_SINCE} have"
     return f"{kind}: {CANNOT[kind]}" if kind in CANNOT else ""
 
 

@@ -33,6 +33,8 @@ CANNOT: Mapping[str, str] = {
     ),
 }
 """By the kind of a fault, why it cannot be commanded."""
+LIMITS_SINCE = "1.33"
+"""First release with ``override_ratelimit`` (https://github.com/matrix-org/synapse/pull/9648)."""
 CANNOT_TOGETHER = "Synapse limits each person, not all of them together"
 
 

@@ -43,3 +43,12 @@ def test_what_synapse_cannot_do_is_named(scenario: str, reasons: list[str]) -> N
     """A capability that it lacks, or a promise that it does not make."""
     [plan, *_] = load_scenarios([scenarios_folder() / f"{scenario}.chaos.yaml"])
     assert unsupported(plan, load_stack("synapse"), launcher="embedded")[: len(reasons) or None] == reasons
+
+
+def test_what_an_old_release_cannot_do_is_named() -> None:
+    """Limits of people were not to be changed from outside then."""
+    [plan] = load_scenarios([scenarios_folder() / "too-many-messages.chaos.yaml"])
+    old = load_stack("synapse", parameters={"version": "1.21.2"})
+    assert unsupported(plan, old, launcher="embedded") == [
+        "rate_limit.lower: Synapse 1.21.2 has no command for it, releases since 1.33 have"
+    ]
