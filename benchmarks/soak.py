@@ -43,7 +43,7 @@ def foreign_load(processes: int) -> Iterator[None]:
 
 
 class Tally:
-    """Counts last words, and keeps the folders of those runs only that did not pass."""
+    """Counts last words after the findings that are listed, and keeps the folders of those runs only that did not pass."""
 
     def __init__(self) -> None:
         self.verdicts: Counter[Verdict] = Counter()
@@ -58,12 +58,12 @@ class Tally:
             return
         if item.rerun:
             self.reruns += 1
-        if item.result.verdict is Verdict.PASS:
+        if item.result.counts_as is Verdict.PASS:
             shutil.rmtree(item.folder)
         else:
             print(f"{item.result.verdict} {item.plan.id} {item.folder}: {_first(item.result)}", flush=True)
         if not item.rerun:
-            self.verdicts[item.result.verdict] += 1
+            self.verdicts[item.result.counts_as] += 1
 
     @property
     def holds(self) -> bool:
