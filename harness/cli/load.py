@@ -68,6 +68,7 @@ def load(
         quiet=quiet,
         verbose=verbose,
     )
+    _check_port(web)
     players = _players(swarms or max(1, (os.cpu_count() or 1) - 1), web=web, csv=csv, html=html)
     options = replace(options_from(choices), mutant=mutant, keep=keep, players=players)
     wishes = Wishes(users, _rate(rate), _duration(duration))
@@ -88,6 +89,18 @@ def _players(swarms: int, *, web: int | None, csv: str | None, html: Path | None
     words += ["--csv", str(Path(csv).absolute())] if csv else []
     words += ["--html", str(html.absolute())] if html else []
     return tuple(words)
+
+
+def _check_port(port: int | None) -> None:
+    """Raise ``UsageError`` when Locust could not show its page there: better now than in the middle of a run."""
+    import socket
+
+    from harness.core.errors import UsageError
+
+    try:
+        socket.create_server(("127.0.0.1", port or 0)).close()
+    except OSError as problem:
+        raise UsageError(f"--web {port}: {problem.strerror}", hint="choose a port that nothing listens on") from None
 
 
 def _rate(text: str | None) -> float | None:

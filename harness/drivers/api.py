@@ -276,6 +276,15 @@ class Introductions(Protocol):
         ...
 
 
+@runtime_checkable
+class Pings(Protocol):
+    """What a driver can do besides where it asks, on each connection, whether the other end still lives."""
+
+    def ping_every(self, seconds: float) -> None:
+        """Ask only so often: a silent end is then noticed that much later."""
+        ...
+
+
 class Driver(Protocol):
     """One chat protocol."""
 

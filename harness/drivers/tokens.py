@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
 from harness.core.digests import secret_ref
@@ -19,6 +20,9 @@ from harness.history.recorder import Recorder
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 T = TypeVar("T")
+Gate = AbstractAsyncContextManager[object]
+"""Entered for the time of one request."""
+OPEN: Gate = nullcontext()
 Login = Callable[[], Awaitable[Credential | Refused | Unknown]]
 
 REQUEST_LIMIT_S = 2.5
@@ -42,6 +46,7 @@ class Tokens:
         rng: random.Random,
         spawn: Spawn,
         habits: Habits = CORRECT,
+        gate: Gate = OPEN,
     ) -> None:
         self.last_error = ""
         """Why the latest request for a credential failed; empty after one that did not."""
@@ -53,6 +58,7 @@ class Tokens:
         self._rng = rng
         self._spawn = spawn
         self._habits = habits
+        self._gate = gate
         self._credential: Credential | None = None
         self._refused = False
         self._session: Session | None = None
@@ -143,7 +149,8 @@ class Tokens:
         self._usable.set()
 
     async def _log_in(self) -> Credential | Refused | Unknown:
-        outcome = await _within(self._login())
+        async with self._gate:
+            outcome = await _within(self._login())
         if isinstance(outcome, Credential):
             self._session = None  # it belongs to the log-in before and refreshes by that one's token
             self._record("token_issued", outcome, detail=_life(outcome))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from harness.load.starting import start_swarm
@@ -21,6 +22,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Conduct until the engine says that it is over."""
     chosen = _arguments()
+    del sys.argv[1:]  # Locust's page reads them as if they were Locust's own
     started = [start_swarm() for _ in range(chosen.swarms)]
     from harness.load.conductor import conduct  # noqa: PLC0415 - loads Locust: a second in which the swarms load, too
     from harness.load.reports import Reports  # noqa: PLC0415 - the same

@@ -22,7 +22,7 @@ from harness.drivers.api import (
     TokenRejected,
     Unknown,
 )
-from harness.drivers.tokens import UNAUTHORISED, Spawn, Tokens
+from harness.drivers.tokens import OPEN, UNAUTHORISED, Gate, Spawn, Tokens
 from harness.history.recorder import Recorder
 
 REDIAL = RetryPolicy(base_ms=100, cap_ms=2000, floor_ms=50)
@@ -35,7 +35,10 @@ Serve = Callable[[Session], Awaitable[Closed]]
 
 
 class Connection:
-    """The live session of one device, or the endeavour to get one. ``serve`` handles a session until it ends."""
+    """The live session of one device, or the endeavour to get one. ``serve`` handles a session until it ends.
+
+    ``gate`` lets through as many dials at once as the process that plays the device can do in time.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Connection:
         clock: Clock,
         spawn: Spawn,
         serve: Serve,
+        gate: Gate = OPEN,
     ) -> None:
         self._driver = driver
         self._account = account
@@ -63,6 +67,7 @@ class Connection:
         self._clock = clock
         self._spawn = spawn
         self._serve = serve
+        self._gate = gate
         self._task: asyncio.Task[None] | None = None
         self._session: Session | None = None
         self._latest: Session | None = None
@@ -117,7 +122,8 @@ class Connection:
         while True:
             retry_after_ms = None
             credential = await self._tokens.good()
-            outcome = await self._dial(credential)
+            async with self._gate:
+                outcome = await self._dial(credential)
             if isinstance(outcome, Refused | Unknown):
                 failures += 1
                 retry_after_ms = outcome.retry_after_ms

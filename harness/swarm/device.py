@@ -10,7 +10,7 @@ from harness.core.seeds import Seed
 from harness.drivers.api import Account, Device, Driver, Session, TokenRejected
 from harness.drivers.habits import CORRECT, Habits
 from harness.drivers.outbox import Outbox
-from harness.drivers.tokens import Spawn, Tokens
+from harness.drivers.tokens import OPEN, Gate, Spawn, Tokens
 from harness.history.recorder import Recorder
 from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import Route
@@ -30,6 +30,8 @@ class World:
     clock: Clock
     spawn: Spawn
     habits: Habits = CORRECT
+    gate: Gate = OPEN
+    """Lets through as many logins and dials at once as this process can do in time."""
 
     def rng(self, purpose: str, device: Device) -> random.Random:
         """A device's own stream of chance for one purpose."""
@@ -61,6 +63,7 @@ class DeviceAgent:
             clock=self.clock,
             spawn=world.spawn,
             serve=self._inbox.serve,
+            gate=world.gate,
         )
         self.outbox = Outbox(
             device,
@@ -129,4 +132,5 @@ def _tokens(device: Device, account: Account, route: Route, world: World) -> Tok
         rng=world.rng("tokens", device),
         spawn=world.spawn,
         habits=world.habits,
+        gate=world.gate,
     )

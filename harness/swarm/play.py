@@ -12,13 +12,13 @@ from harness.core.digests import canary
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
 from harness.core.seeds import Seed
-from harness.drivers.api import Account, Driver, Introductions, Person
+from harness.drivers.api import Account, Driver, Introductions, Person, Pings
 from harness.drivers.naive import habits
 from harness.drivers.registry import PROGRAMS, driver
 from harness.drivers.renaming import RenamingDriver
 from harness.drivers.stdio.options import command
 from harness.drivers.stdio.program import Listening
-from harness.drivers.tokens import Spawn
+from harness.drivers.tokens import OPEN, Spawn
 from harness.history.recorder import Recorder
 from harness.swarm.agent import Agent
 from harness.swarm.client_agent import Cast, ClientAgent
@@ -40,6 +40,10 @@ Told = Callable[[dict[str, Any]], None]
 """Called each second with what ``Tally`` has counted."""
 
 SALT_LENGTH = 6
+DIALS_AT_ONCE = 16
+"""Logins and handshakes of a crowd: more at once would all take longer, and hold up whoever has a message to send."""
+PINGS_PER_S = 200
+"""Pings of a crowd, all together: with one a second each they would cost as much as its messages."""
 FOLLOW_AT_ONCE = 64
 """Devices that fetch what they have missed at the end; of thousands at once each would wait for all others."""
 BEAT_S = 1.0
@@ -92,7 +96,16 @@ class Swarm:
 
     async def _make_agents(self) -> None:
         config = self._config
-        world = World(self._driver, self.recorder, self._seed, self._key, self._clock, self._spawn, self._habits)
+        world = World(
+            self._driver,
+            self.recorder,
+            self._seed,
+            self._key,
+            self._clock,
+            self._spawn,
+            self._habits,
+            asyncio.Semaphore(DIALS_AT_ONCE) if config.crowd else OPEN,
+        )
         people = make_people(config.people, self._seed)
         crowd = people_of(config.crowd) if config.crowd else []
         self._accounts = await self._driver.provision([*people, *crowd], config.direct)
@@ -275,4 +288,6 @@ class Swarm:
 
 def _driver(config: SwarmConfig) -> Driver:
     made = driver(config.driver, config.driver_options)
+    if config.crowd and isinstance(made, Pings):
+        made.ping_every(max(1.0, config.crowd.people / PINGS_PER_S))
     return RenamingDriver(made, config.suffix) if config.suffix else made

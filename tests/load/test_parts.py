@@ -39,11 +39,7 @@ def test_nobody_leaves_while_more_come(crowd: tuple[int, int]) -> None:
     people, swarms = crowd
     sizes = parts(people, swarms)
     steps = [online(number, sizes) for number in range(people + 1)]
-    assert all(
-        before <= after
-        for one, other in pairwise(steps)
-        for before, after in zip(one, other, strict=True)
-    )
+    assert all(before <= after for one, other in pairwise(steps) for before, after in zip(one, other, strict=True))
 
 
 def test_named_people_are_played_once() -> None:

@@ -25,13 +25,21 @@ from harness.drivers.api import (
     Unknown,
 )
 from harness.drivers.reference.frames import ArchivePage
-from harness.drivers.reference.http import CONNECT_LIMIT_S, REJECTED_WITHOUT_EFFECT, error_code, refusal, request
+from harness.drivers.reference.http import (
+    CONNECT_LIMIT_S,
+    REJECTED_WITHOUT_EFFECT,
+    Client,
+    error_code,
+    new_client,
+    refusal,
+    request,
+)
 from harness.drivers.reference.rest import login
 from harness.drivers.reference.session import ReferenceSession
 
 PING_EVERY_S = 1.0
-PING_LIMIT_S = 1.5
 """A device that only receives notices a black hole by nothing else than missing pongs."""
+PING_LIMIT_S = 1.5
 CLOSE_LIMIT_S = 0.5
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 ARCHIVE_PAGE = 500
@@ -57,6 +65,11 @@ class ReferenceDriver:
 
     def __init__(self) -> None:
         self._connections = count(1)
+        self._ping_every_s = PING_EVERY_S
+
+    def ping_every(self, seconds: float) -> None:
+        """Ping connections that are opened from now on only so often."""
+        self._ping_every_s = seconds
 
     def direct_conversation(self, one: str, other: str) -> str:
         """Both sides compute the same id; the service sends it back in its acknowledgement."""
@@ -65,12 +78,13 @@ class ReferenceDriver:
     async def provision(self, people: Sequence[Person], at: Endpoint) -> Mapping[str, Account]:
         """Register everybody under their own names."""
         some = asyncio.Semaphore(REGISTRATIONS_AT_ONCE)
+        async with new_client() as client:
 
-        async def register(person: Person) -> Account:
-            async with some:
-                return await _register(person, at)
+            async def register(person: Person) -> Account:
+                async with some:
+                    return await _register(person, at, client)
 
-        accounts = await asyncio.gather(*map(register, people))
+            accounts = await asyncio.gather(*map(register, people))
         return {account.person: account for account in accounts}
 
     async def login(self, account: Account, device: Device, at: Endpoint) -> Credential | Refused | Unknown:
@@ -90,7 +104,7 @@ class ReferenceDriver:
         shown = credential or await self.login(account, device, at)
         if isinstance(shown, Refused | Unknown):
             return shown
-        socket = await _open(_websocket(shown.chat or f"{at.chat}/v1/ws"), shown.token)
+        socket = await _open(_websocket(shown.chat or f"{at.chat}/v1/ws"), shown.token, self._ping_every_s)
         if isinstance(socket, Refused | Unknown):
             return socket
         number = next(self._connections)
@@ -98,27 +112,28 @@ class ReferenceDriver:
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
         """Read the account's archive page by page to its end."""
-        shown = await login(account, ORACLE_DEVICE, at)
-        if isinstance(shown, Refused | Unknown):
-            raise _broken_off(account, shown.error_code)
-        cursor: str | None = None
-        while True:
-            page = await _archive_page(account, at, shown.token, cursor)
-            for item in page.items:
-                yield item.stored()
-            if not page.more:
-                return
-            cursor = page.cursor
+        async with new_client() as client:
+            shown = await login(account, ORACLE_DEVICE, at, client)
+            if isinstance(shown, Refused | Unknown):
+                raise _broken_off(account, shown.error_code)
+            cursor: str | None = None
+            while True:
+                page = await _archive_page(account, at, shown.token, cursor, client)
+                for item in page.items:
+                    yield item.stored()
+                if not page.more:
+                    return
+                cursor = page.cursor
 
 
-async def _open(address: str, token: str) -> ClientConnection | Refused | Unknown:
+async def _open(address: str, token: str, ping_every_s: float) -> ClientConnection | Refused | Unknown:
     try:
         return await connect(
             address,
             additional_headers={"Authorization": f"Bearer {token}"},
             compression=None,
             open_timeout=CONNECT_LIMIT_S,
-            ping_interval=PING_EVERY_S,
+            ping_interval=ping_every_s,
             ping_timeout=PING_LIMIT_S,
             close_timeout=CLOSE_LIMIT_S,
             max_size=MAX_FRAME_BYTES,
@@ -128,9 +143,10 @@ async def _open(address: str, token: str) -> ClientConnection | Refused | Unknow
         return _failed(problem)
 
 
-async def _register(person: Person, at: Endpoint) -> Account:
+async def _register(person: Person, at: Endpoint, client: Client) -> Account:
     account = Account(person.name, person.name, secrets.token_urlsafe(12))
-    answer = await request("POST", f"{at.auth}/v1/register", json={"user": account.user, "password": account.password})
+    wanted = {"user": account.user, "password": account.password}
+    answer = await request("POST", f"{at.auth}/v1/register", json=wanted, client=client)
     if isinstance(answer, Refused | Unknown):
         raise EnvironmentFault(
             f"the service made no account for {person.name}: {answer.error_code}",
@@ -139,9 +155,9 @@ async def _register(person: Person, at: Endpoint) -> Account:
     return account
 
 
-async def _archive_page(account: Account, at: Endpoint, token: str, cursor: str | None) -> ArchivePage:
+async def _archive_page(account: Account, at: Endpoint, token: str, cursor: str | None, client: Client) -> ArchivePage:
     params = {"limit": str(ARCHIVE_PAGE)} | ({} if cursor is None else {"cursor": cursor})
-    answer = await request("GET", f"{at.chat}/v1/archive", params=params, token=token)
+    answer = await request("GET", f"{at.chat}/v1/archive", params=params, token=token, client=client)
     if isinstance(answer, Refused | Unknown):
         raise _broken_off(account, answer.error_code)
     try:

@@ -1,9 +1,10 @@
-"""The HTTP side of the reference protocol: one call is one request on a connection of its own."""
+"""The HTTP side of the reference protocol: one call is one request, by default on a connection of its own."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +18,17 @@ CONNECT_LIMIT_S = 5.0
 ANSWER_LIMIT_S = 5.0
 REJECTED_WITHOUT_EFFECT = frozenset({400, 401, 403, 404, 409, 413, 415, 422, 429})
 
+Client = httpx2.AsyncClient
 Json = dict[str, Any]
 
 # The backend speaks plain HTTP; loading the system's certificates for every client would take a tenth of a second.
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _LIMITS = httpx2.Timeout(ANSWER_LIMIT_S, connect=CONNECT_LIMIT_S)
+
+
+def new_client() -> Client:
+    """Return a client for several requests, to be entered."""
+    return Client(trust_env=False, verify=_NO_CERTIFICATES, timeout=_LIMITS)
 
 
 async def request(
@@ -31,15 +38,17 @@ async def request(
     json: Mapping[str, Any] | None = None,
     params: Mapping[str, str] | None = None,
     token: str | None = None,
+    client: Client | None = None,
 ) -> Json | Refused | Unknown:
     """Ask once and return the answer's object, an empty one where it has none.
 
-    Without a connection nothing was sent, and that is a refusal.
+    Without a connection nothing was sent, and that is a refusal. A ``client`` keeps its connections for the next
+    requests, which is for ways that no fault touches: a kept connection may be dead.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else None
     try:
-        async with httpx2.AsyncClient(trust_env=False, verify=_NO_CERTIFICATES, timeout=_LIMITS) as client:
-            answer = await client.request(method, url, json=json, params=params, headers=headers)
+        async with new_client() if client is None else nullcontext(client) as asking:
+            answer = await asking.request(method, url, json=json, params=params, headers=headers)
     except (httpx2.ConnectError, httpx2.ConnectTimeout):
         return Refused("connect_failed")
     except httpx2.TimeoutException:

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.drivers.api import Accepted, Account, Credential, Endpoint, Group, Outgoing, Refreshed, Refused, Unknown
 from harness.drivers.reference.frames import NS_PER_MS, StoredAnswer
-from harness.drivers.reference.http import Json, request
+from harness.drivers.reference.http import Client, Json, request
 
 BAD_ANSWER = Unknown("bad_answer")
 
@@ -29,10 +29,12 @@ class LoginAnswer(msgspec.Struct, frozen=True):
         return Credential(self.token, self.refresh_token, self.expires_in, self.url)
 
 
-async def login(account: Account, device: str, at: Endpoint) -> Credential | Refused | Unknown:
+async def login(
+    account: Account, device: str, at: Endpoint, client: Client | None = None
+) -> Credential | Refused | Unknown:
     """Get tokens for a device."""
     body = {"user": account.user, "password": account.password, "device": device}
-    return _credential(await request("POST", f"{at.auth}/v1/login", json=body))
+    return _credential(await request("POST", f"{at.auth}/v1/login", json=body, client=client))
 
 
 class Rest:
