@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Literal
 
-import pytest
+from harness.testing.lacking import lacking
 
 Server = Literal["prosody", "ejabberd"]
 
@@ -28,9 +27,5 @@ def find(server: Server) -> bool:
 
 def required(server: Server) -> None:
     """Skip the test where a server is missing, fail it where ``CHAT_CHAOS_REQUIRE`` lists the server."""
-    if find(server):
-        return
-    missing = f"needs {server}: {_PACKAGES[server]}"
-    if server in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
-        pytest.fail(missing)
-    pytest.skip(missing)
+    if not find(server):
+        lacking(server, f"needs {server}: {_PACKAGES[server]}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from harness.core.errors import EnvironmentFault
 from harness.stacks import docker_labels
+from harness.testing.lacking import lacking
 
 if TYPE_CHECKING:
     from docker.client import DockerClient
@@ -22,9 +20,7 @@ def required_engine() -> DockerClient:
     try:
         return connect()
     except EnvironmentFault as missing:
-        if "docker" in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+        lacking("docker", str(missing))
 
 
 def left_of(run: str, engine: DockerClient) -> list[str]:

@@ -14,9 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Self
 
-import pytest
-
 from harness.core.errors import EnvironmentFault
+from harness.testing.lacking import lacking
 from harness.testing.reference_chat import free_port
 
 Server = Literal["postgres", "redis"]
@@ -55,12 +54,8 @@ def how_to_get(server: Server) -> str:
 
 def required(server: Server) -> None:
     """Skip the test where a server's program is missing, fail it where ``CHAT_CHAOS_REQUIRE`` lists the server."""
-    if find(server) is not None:
-        return
-    missing = f"needs {_PROGRAMS[server]}: {how_to_get(server)}"
-    if server in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
-        pytest.fail(missing)
-    pytest.skip(missing)
+    if find(server) is None:
+        lacking(server, f"needs {_PROGRAMS[server]}: {how_to_get(server)}")
 
 
 class DataServer:

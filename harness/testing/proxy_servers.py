@@ -16,6 +16,7 @@ from typing import Literal
 from harness.core.errors import EnvironmentFault
 from harness.stacks.proxy_choice import HOW_TO_GET_TOXIPROXY, find_toxiproxy
 from harness.stacks.proxy_container import toxiproxy_container
+from harness.testing.lacking import lacking
 
 ServerKind = Literal["embedded", "toxiproxy", "image"]
 
@@ -42,14 +43,8 @@ class RunningServer:
 
 def required_toxiproxy() -> None:
     """Skip the test where the real Toxiproxy is missing; fail it where ``CHAT_CHAOS_REQUIRE`` lists ``toxiproxy``."""
-    import pytest  # noqa: PLC0415 - a benchmark needs none
-
-    if find_toxiproxy() is not None:
-        return
-    missing = f"the real Toxiproxy was not found: {HOW_TO_GET_TOXIPROXY}"
-    if "toxiproxy" in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
-        pytest.fail(missing)
-    pytest.skip(missing)
+    if find_toxiproxy() is None:
+        lacking("toxiproxy", f"the real Toxiproxy was not found: {HOW_TO_GET_TOXIPROXY}")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from harness.stacks.api import Order
 from harness.stacks.compose_cli import find_compose
 from harness.stacks.watcher_client import Watcher
 from harness.testing.container_engine import gone_within, left_of, required_engine
+from harness.testing.lacking import lacking
 
 if TYPE_CHECKING:
     from docker.client import DockerClient
@@ -77,9 +78,7 @@ def tool(engine: DockerClient) -> tuple[str, ...]:
     try:
         return asyncio.run(find_compose(os.environ)).command
     except EnvironmentFault as missing:
-        if "compose" in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+        lacking("compose", str(missing))
 
 
 @pytest.fixture

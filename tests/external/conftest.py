@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.stacks.proxy_choice import BINARY_VARIABLE, HOW_TO_GET_TOXIPROXY, find_toxiproxy
-from harness.testing.proxy_servers import RunningServer, running_server
+from harness.testing.proxy_servers import RunningServer, required_toxiproxy, running_server
 from harness.testing.reference_chat import ReferenceChat, reference_chat
 
 PATIENCE_S = 60.0
@@ -73,7 +71,7 @@ CUT = 'cut: {kind: network.down, link: "client->chat", start: {at: 300ms}, for: 
 def toxiproxy(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """Each proxy server in turn: our own, and the real one, which runs already."""
     if request.param == "toxiproxy":
-        _require_toxiproxy()
+        required_toxiproxy()
     with running_server(request.param) as server:
         yield server
 
@@ -175,13 +173,3 @@ def result() -> Callable[[subprocess.CompletedProcess[str]], dict[str, Any]]:
         return dict(run)
 
     return read
-
-
-def _require_toxiproxy() -> None:
-    """Skip where the real Toxiproxy is missing, fail where CHAT_CHAOS_REQUIRE lists it."""
-    if find_toxiproxy() is not None:
-        return
-    missing = f"the real Toxiproxy was not found (${BINARY_VARIABLE}): {HOW_TO_GET_TOXIPROXY}"
-    if "toxiproxy" in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
-        pytest.fail(missing)
-    pytest.skip(missing)

@@ -35,6 +35,7 @@ from harness.stacks.api import Limits, Order, Stack
 from harness.stacks.embedded import EmbeddedLauncher
 from harness.stacks.venvs import cache_folder
 from harness.stacks.watcher_client import Watcher
+from harness.testing.lacking import lacking
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +92,7 @@ async def meeting(spec: StackSpec, folder: Path, timeline: str) -> AsyncIterator
 def play(tmp_path: Path, request: pytest.FixtureRequest) -> Play:
     """Runs a scene on a server; parameters of the stack and ``timeline`` of the driver by the marker ``params``."""
     if not list(cache_folder(os.environ).glob(f"matrix-synapse-{VERSION}-*/bin/python")):
-        pytest.skip(f"Synapse {VERSION} is not installed: chat-chaos run --stack synapse does that")
+        lacking("synapse", f"Synapse {VERSION} is not installed: chat-chaos run --stack synapse does that")
     parameters = dict(getattr(request, "param", {}))
     timeline = parameters.pop("timeline", "100")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 
 from harness.report.html.page import write_report
 from harness.testing.histories import HistoryBuilder, at_ns
+from harness.testing.lacking import lacking
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CONSOLE = re.compile(r":CONSOLE[:(].*")
@@ -46,12 +46,7 @@ class Shown:
 def browser() -> str:
     """Path of a browser; skips where there is none, fails where CHAT_CHAOS_REQUIRE lists it."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found:
-        return found
-    missing = f"no browser was found ({', '.join(NAMES)}): apt-get install chromium"
-    if "browser" in os.environ.get("CHAT_CHAOS_REQUIRE", "").replace(",", " ").split():
-        pytest.fail(missing)
-    pytest.skip(missing)
+    return found or lacking("browser", f"no browser was found ({', '.join(NAMES)}): apt-get install chromium")
 
 
 @pytest.fixture

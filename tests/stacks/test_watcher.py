@@ -17,6 +17,7 @@ import pytest
 from harness.core.errors import EnvironmentFault
 from harness.stacks import faketime
 from harness.stacks.watcher_client import Watcher
+from harness.testing.lacking import lacking
 
 pytestmark = pytest.mark.usefixtures("temporary")
 Script = Callable[[Watcher], Coroutine[Any, Any, Any]]
@@ -96,7 +97,7 @@ def test_a_killed_program_with_a_movable_clock_leaves_no_shared_memory(
     """What libfaketime shares between processes is there while the program runs, and gone after SIGKILL."""
     library = faketime.library(os.environ)
     if library is None or faketime.reason(os.environ):
-        pytest.skip(faketime.reason(os.environ))
+        lacking("faketime", faketime.reason(os.environ))
     clock = faketime.MovableClock(library, tmp_path / "offset")
     clock.move(60.0)
 
