@@ -43,7 +43,7 @@ def foreign_load(processes: int) -> Iterator[None]:
 
 
 class Tally:
-    """Counts last words after the findings that are listed, and keeps the folders of those runs only that did not pass."""
+    """Counts last words after the findings that are listed, and keeps the folders of those runs that did not pass."""
 
     def __init__(self) -> None:
         self.verdicts: Counter[Verdict] = Counter()
