@@ -290,11 +290,14 @@ create view members as
 select op, person from belongs where standing = 'must';
 
 -- On which devices a message must arrive: those known before it was sent.
+-- By equality first: left to itself the planner pairs every send with every device that was there by then.
 create table audience as
+with theirs as materialized (
+    select m.op, d.device, d.person, d.final_synced_ns, d.first_ns from members as m join devices as d on d.person = m.person
+)
 select s.op, s.client_message_id, s.accepted_ns, d.device, d.person, d.final_synced_ns
 from sends as s
-join members as m on m.op = s.op
-join devices as d on d.person = m.person
+join theirs as d on d.op = s.op
 where d.device is distinct from s.device and d.first_ns <= s.started_ns;
 
 -- Each request that a provider got, as the provider saw it: from its arrival to its answer.
