@@ -26,13 +26,18 @@ Result = TypeVar("Result")
 
 
 class LinkProxyHandle:
-    """One proxy of a server; ``native`` is the ``toxiproxy.Proxy`` for it."""
+    """One proxy of a server; ``native`` is the ``toxiproxy.Proxy`` for it.
+
+    Changes take turns, and what is read while a proxy is being made again is read after that.
+    """
 
     def __init__(self, api: HttpApi, state: ProxyState) -> None:
         self._api = api
         self.name = state.name
         self.native = BoundProxy(api, state)
         self._toxics: dict[str, Json] = {}  # those added here, as they were asked for
+        self._changing = asyncio.Lock()
+        self._made_again = 0
 
     @property
     def listen(self) -> str:
@@ -41,17 +46,19 @@ class LinkProxyHandle:
 
     async def state(self) -> ProxyState:
         """Read the proxy back."""
-        return self._absorbed(wire.proxy(await self._call("GET")))
+        return self._absorbed(wire.proxy(await self._read("GET")))
 
     async def enable(self, enabled: bool) -> None:
         """Open or close the listener; closing also ends open connections."""
-        self._absorbed(wire.proxy(await self._call("POST", body={"enabled": enabled})))
+        async with self._changing:
+            self._absorbed(wire.proxy(await self._call("POST", body={"enabled": enabled})))
 
     async def update(self, *, listen: str | None = None, upstream: str | None = None) -> None:
         """Move the listener or the upstream: ends open connections when they change, keeps the toxics."""
         given = {"listen": listen, "upstream": upstream}
         body = {key: value for key, value in given.items() if value is not None}
-        self._absorbed(wire.proxy(await self._call("POST", body=body)))
+        async with self._changing:
+            self._absorbed(wire.proxy(await self._call("POST", body=body)))
 
     async def add_toxic(
         self, type: str, *, stream: Stream, attributes: Mapping[str, int], name: str, toxicity: float = 1.0
@@ -60,8 +67,9 @@ class LinkProxyHandle:
         _check_toxicity(toxicity)
         wire.refuse_deadly(type, attributes)
         body = {"name": name, "type": type, "stream": stream, "toxicity": toxicity, "attributes": dict(attributes)}
-        await self._call("POST", "toxics", body=body)
-        self._toxics[name] = body
+        async with self._changing:
+            await self._call("POST", "toxics", body=body)
+            self._toxics[name] = body
 
     async def update_toxic(
         self, name: str, *, attributes: Mapping[str, int] | None = None, toxicity: float | None = None
@@ -72,9 +80,10 @@ class LinkProxyHandle:
         """
         _check_toxicity(toxicity)
         given = dict(attributes or {})
-        now = await _off_loop(lambda: change_toxic(self._api, self.name, name, attributes=given, toxicity=toxicity))
-        if name in self._toxics:
-            self._toxics[name] = asdict(now)
+        async with self._changing:
+            now = await _off_loop(lambda: change_toxic(self._api, self.name, name, attributes=given, toxicity=toxicity))
+            if name in self._toxics:
+                self._toxics[name] = asdict(now)
 
     async def remove_toxic(self, name: str) -> None:
         """Remove a toxic; one that is not there is no error.
@@ -83,16 +92,17 @@ class LinkProxyHandle:
         written to a peer that does not read). The proxy is then made again on its port, with the other toxics that
         were added by this handle; its open connections end.
         """
-        try:
-            await self._call("DELETE", "toxics", name)
-        except ProxyRefused as exc:
-            if exc.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        async with self._changing:
+            try:
+                await self._call("DELETE", "toxics", name)
+            except ProxyRefused as exc:
+                if exc.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                    await self._make_again(without=name)
+                elif exc.reason != "toxic not found":
+                    raise
+            except ProxySilent:
                 await self._make_again(without=name)
-            elif exc.reason != "toxic not found":
-                raise
-        except ProxySilent:
-            await self._make_again(without=name)
-        self._toxics.pop(name, None)
+            self._toxics.pop(name, None)
 
     async def counters(self) -> Counters | None:
         """Live totals, or None from a server that has none."""
@@ -118,6 +128,7 @@ class LinkProxyHandle:
         for body in others:
             await self._call("POST", "toxics", body=body)
         self._absorbed(state)
+        self._made_again += 1
 
     def _absorbed(self, state: ProxyState) -> ProxyState:
         self.native.absorb(state)
@@ -126,9 +137,20 @@ class LinkProxyHandle:
     async def _call(self, method: str, *path: str, body: Json | None = None) -> bytes:
         return await _off_loop(lambda: self._api.call(method, "proxies", self.name, *path, body=body))
 
-    async def _extension(self, method: str, *path: str) -> bytes | None:
+    async def _read(self, method: str, *path: str) -> bytes:
+        before = self._made_again
         try:
             return await self._call(method, *path)
+        except ProxyRefused as exc:
+            made_again = self._changing.locked() or self._made_again != before
+            if exc.status != HTTPStatus.NOT_FOUND or not made_again:
+                raise
+        async with self._changing:
+            return await self._call(method, *path)
+
+    async def _extension(self, method: str, *path: str) -> bytes | None:
+        try:
+            return await self._read(method, *path)
         except ProxyRefused as exc:
             # Toxiproxy does not know the route; the embedded server says which thing it did not find.
             if exc.status == HTTPStatus.NOT_FOUND and exc.reason == "404 page not found":

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -89,6 +89,63 @@ def test_a_503_makes_the_proxy_again() -> None:
         "POST /proxies",
         "POST /proxies/p/toxics",
     ]
+
+
+class _Vanishing(_Scripted):
+    """Deletes the proxy at once and takes its time to make it again; until then nobody finds it."""
+
+    gone: threading.Event
+    looked: threading.Event
+
+    def _answer(self) -> None:
+        made = self.command == "POST" and self.path == "/proxies"
+        if self.command == "DELETE" and self.path == "/proxies/p":
+            self.gone.set()
+        elif made:
+            assert self.looked.wait(10)
+            self.gone.clear()
+        elif self.gone.is_set():
+            self.looked.set()
+            self._not_found()
+            return
+        super()._answer()
+
+    def _not_found(self) -> None:
+        body = b'{"error":"proxy not found","status":404}'
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - the library's names
+
+
+def test_nobody_misses_a_proxy_that_is_being_made_again() -> None:
+    """Who looks at the proxy meanwhile waits until it is there again; other changes have their turn after that."""
+    asked: list[str] = []
+    gone = threading.Event()
+    handler = type("Handler", (_Vanishing,), {"asked": asked, "gone": gone, "looked": threading.Event()})
+
+    async def play(url: str) -> str:
+        async with await connect(url) as server:
+            link = await server.get("p")
+            await link.add_toxic("latency", stream="upstream", attributes={"latency": 1}, name="goes")
+            asked.clear()
+            removal = asyncio.create_task(link.remove_toxic("goes"))
+            assert await asyncio.to_thread(gone.wait, 10)
+            closing = asyncio.create_task(link.enable(enabled=False))
+            state = await link.state()
+            await asyncio.gather(removal, closing)
+            return state.name
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        assert asyncio.run(play(f"http://127.0.0.1:{server.server_port}")) == "p"
+        server.shutdown()
+        thread.join()
+    assert asked.index("POST /proxies") < asked.index("POST /proxies/p")
+    assert asked.index("POST /proxies") < asked.index("GET /proxies/p")
 
 
 def test_a_server_that_is_stuck_altogether_is_told() -> None:
