@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,8 @@ from harness.core.stack import StackSpec, base_link
 from harness.stacks.api import Stack
 
 LOOK_EVERY_S = 0.2
+REST = 20
+"""Rests are so many times as long as looks: reading the books of thousands must not cost what their messages need."""
 SURE_AFTER = 2
 """Looks in a row that must agree: a connection in the making may not be in the proxy's books yet."""
 
@@ -47,8 +50,9 @@ class BypassWatch:
 
     async def _forever(self) -> None:
         while True:
+            began = time.monotonic()
             await self.look()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(max(LOOK_EVERY_S, REST * (time.monotonic() - began)))
 
 
 def client_services(spec: StackSpec) -> frozenset[str]:

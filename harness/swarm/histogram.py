@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 
 _STEPS = ((100, 1), (1000, 10), (10_000, 100))
 _COARSEST = 1000
+_TOLD_STEPS = ((20, 1), (100, 5), (1000, 50), (10_000, 500))
+_TOLD_COARSEST = 5000
+"""Steps of what is told in an event, whose detail has room for a kilobyte: under a hundred different numbers."""
 
 
 def bucket(ms: float) -> int:
@@ -51,5 +54,9 @@ class Histogram:
         return 0
 
     def text(self) -> str:
-        """Return the counts as ``3:120 4:17``, which ``read`` reads."""
-        return " ".join(f"{ms}:{count}" for ms, count in sorted(self.counts.items()))
+        """Return the counts as ``3:120 4:17``, which ``read`` reads; longer times are rounded up to coarser ones."""
+        told: Counter[int] = Counter()
+        for ms, count in self.counts.items():
+            step = next((step for below, step in _TOLD_STEPS if ms <= below), _TOLD_COARSEST)
+            told[math.ceil(ms / step) * step] += count
+        return " ".join(f"{ms}:{count}" for ms, count in sorted(told.items()))
