@@ -15,6 +15,8 @@ class Habits:
     """One refresh serves all that wait for a token."""
     waits_for_line: bool = True
     """Nothing is tried again while there is no connection."""
+    ack_timeout_s: float = PATIENT.ack_timeout_s
+    """How long an answer is waited for before the connection is held to be broken."""
     delivered_when_accepted: bool = False
     """The user is shown the second check mark already at the service's acknowledgement."""
 
@@ -29,6 +31,12 @@ class Habits:
     def backoff_ms(self, attempt: int, *, draw: float) -> int:
         """Return the client's own wait after ``attempt`` failed: growing, jittered; ``draw`` is chance, from 0 to 1."""
         return PATIENT.delay_ms(attempt, draw=draw)
+
+
+class Unhurried(Habits):
+    """One of thousands: when all come back at once answers take their time, and hanging up would make it longer."""
+
+    ack_timeout_s = 5.0
 
 
 CORRECT = Habits()

@@ -17,7 +17,7 @@ from harness.core.digests import body_digest, secret_ref
 from harness.core.plan import Transport
 from harness.core.retry import is_final
 from harness.drivers.api import Accepted, Device, Outgoing, Refused, Session, Unknown
-from harness.drivers.habits import CORRECT, PATIENT, Habits
+from harness.drivers.habits import CORRECT, Habits
 from harness.drivers.tokens import UNAUTHORISED, Spawn, Tokens
 from harness.history.recorder import Recorder
 
@@ -195,7 +195,7 @@ class Outbox:
             return NOT_CONNECTED
         operation.in_flight = True
         try:
-            async with asyncio.timeout(PATIENT.ack_timeout_s):
+            async with asyncio.timeout(self._habits.ack_timeout_s):
                 outcome = await session.send(operation.message, attempt=operation.attempt)
         except TimeoutError:
             outcome = ACK_TIMEOUT

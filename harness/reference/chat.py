@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -56,6 +57,11 @@ SCHEMA = "".join(part.SCHEMA for part in (accounts, tokens, membership, messages
 EXIT_WRONG_SETTINGS = 2
 EXIT_CANNOT_START = 3
 GRACE_S = 1
+SWITCH_S = 0.0002
+"""The thread that writes gives up the interpreter at every statement; by default it would wait 5 ms to get it back
+from a busy event loop, and a group of sends with hundreds of statements for as many times as long."""
+GARBAGE_AFTER = 50_000
+"""Objects between two collections: with thousands of connections each looks through a million and takes its time."""
 BACKLOG = 2048
 HOW_TO_GET_LIBRARIES = "pip install 'chat-chaos[cluster]'"
 
@@ -223,6 +229,8 @@ def _told_when_broken(upkeep: asyncio.Task[None]) -> None:
 
 def run(settings: Settings) -> None:
     """Start the service and serve; raises ``CannotStart``."""
+    sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(GARBAGE_AFTER, 20, 50)
     chat_socket = listen(settings.host, settings.port)
     control = listen(settings.host, settings.control_port) if settings.control_port else None
     logging.basicConfig(level=logging.WARNING, handlers=[LibraryLines()])

@@ -13,6 +13,7 @@ from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
 from harness.core.seeds import Seed
 from harness.drivers.api import Account, Driver, Introductions, Person, Pings
+from harness.drivers.habits import Unhurried
 from harness.drivers.naive import habits
 from harness.drivers.registry import PROGRAMS, driver
 from harness.drivers.renaming import RenamingDriver
@@ -40,9 +41,9 @@ Told = Callable[[dict[str, Any]], None]
 """Called each second with what ``Tally`` has counted."""
 
 SALT_LENGTH = 6
-DIALS_AT_ONCE = 16
+DIALS_AT_ONCE = 64
 """Logins and handshakes of a crowd: more at once would all take longer, and hold up whoever has a message to send."""
-PINGS_PER_S = 200
+PINGS_PER_S = 100
 """Pings of a crowd, all together: with one a second each they would cost as much as its messages."""
 FOLLOW_AT_ONCE = 64
 """Devices that fetch what they have missed at the end; of thousands at once each would wait for all others."""
@@ -62,7 +63,7 @@ class Swarm:
         self._lag = Lag()
         self._watches = Watches(fired)
         self._driver = _driver(config)
-        self._habits = habits(config.defects)
+        self._habits = Unhurried() if config.crowd and not config.defects else habits(config.defects)
         self._accounts: Mapping[str, Account] = {}
         self._agents: dict[str, Agent] = {}
         self._crowd: CrowdPlay | None = None

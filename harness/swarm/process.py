@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -22,6 +23,8 @@ Answer = dict[str, Any]
 
 ORPHANED = 1
 LINE_LIMIT = 16 * 1024 * 1024
+GARBAGE_AFTER = 50_000
+"""Objects between two collections: with thousands of people each looks through a million, and nobody can write then."""
 
 
 class Control:
@@ -207,6 +210,7 @@ def _cancel_others() -> None:
 def main(control_fd: int) -> int:
     """Run the swarm on an inherited socket; returns the exit status."""
     problems: list[BaseException] = []
+    gc.set_threshold(GARBAGE_AFTER, 20, 50)
     try:
         asyncio.run(serve(socket.socket(fileno=control_fd)))
     except* ChatChaosError as group:
