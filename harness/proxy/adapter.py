@@ -24,6 +24,9 @@ __all__ = ["Connection", "LinkProxyHandle", "ProxyRefused", "ProxySpec", "Toxipr
 
 Result = TypeVar("Result")
 
+DELETIONS = 5
+"""Each takes as long as a call may: Toxiproxy waits 5 s for every connection whose peer does not read."""
+
 
 class LinkProxyHandle:
     """One proxy of a server; ``native`` is the ``toxiproxy.Proxy`` for it.
@@ -122,13 +125,29 @@ class LinkProxyHandle:
     async def _make_again(self, *, without: str) -> None:
         native = self.native
         spec = ProxySpec(self.name, str(native.upstream), self.listen, bool(native.enabled))
-        await self._call("DELETE")
+        await self._delete()
         state = wire.proxy(await _off_loop(lambda: self._api.call("POST", "proxies", body=spec.body())))
         others = [body for name, body in self._toxics.items() if name != without]
         for body in others:
             await self._call("POST", "toxics", body=body)
         self._absorbed(state)
         self._made_again += 1
+
+    async def _delete(self) -> None:
+        """Delete the proxy: what hangs in it holds that up too, and then it happens later than the answer says."""
+        for attempt in range(1, DELETIONS + 1):
+            try:
+                await self._call("DELETE")
+            except ProxyRefused as exc:
+                if exc.status == HTTPStatus.NOT_FOUND:
+                    return
+                if exc.status != HTTPStatus.SERVICE_UNAVAILABLE or attempt == DELETIONS:
+                    raise
+            except ProxySilent:
+                if attempt == DELETIONS:
+                    raise
+            else:
+                return
 
     def _absorbed(self, state: ProxyState) -> ProxyState:
         self.native.absorb(state)

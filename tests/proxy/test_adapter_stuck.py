@@ -91,6 +91,40 @@ def test_a_503_makes_the_proxy_again() -> None:
     ]
 
 
+def test_a_proxy_that_goes_later_than_it_is_said_to_is_made_again() -> None:
+    """A deletion that is answered 503 or not at all has to be over before the proxy can be made."""
+    asked: list[str] = []
+
+    class Handler(_Scripted):
+        def _answer(self) -> None:
+            deletions = asked.count("DELETE /proxies/p")
+            if self.command != "DELETE" or "toxics" in self.path:
+                super()._answer()
+                return
+            asked.append("DELETE /proxies/p")
+            self.send_response((503, 503, 404)[deletions])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - the library's names
+
+    handler = type("Handler", (Handler,), {"asked": asked})
+
+    async def play(url: str) -> None:
+        async with await connect(url) as server:
+            link = await server.get("p")
+            asked.clear()
+            await link.remove_toxic("goes")
+
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        asyncio.run(play(f"http://127.0.0.1:{server.server_port}"))
+        server.shutdown()
+        thread.join()
+    assert asked == ["DELETE /proxies/p/toxics/goes", *["DELETE /proxies/p"] * 3, "POST /proxies"]
+
+
 class _Vanishing(_Scripted):
     """Deletes the proxy at once and takes its time to make it again; until then nobody finds it."""
 
