@@ -18,9 +18,13 @@ def catalogue() -> list[ScenarioPlan]:
 
 
 def test_each_is_short_titled_and_catches_a_defect(catalogue: list[ScenarioPlan]) -> None:
-    """A scenario says what happened, proves that it can fail and lasts twelve seconds at most."""
+    """A scenario says what happened, proves that it can fail and lasts twelve seconds at most, with a crowd forty."""
     assert len({plan.name for plan in catalogue}) >= 18
-    lacking = [plan.id for plan in catalogue if plan.title == plan.name or not plan.catches or plan.phases.total_s > 12]
+    lacking = [
+        plan.id
+        for plan in catalogue
+        if plan.title == plan.name or not plan.catches or plan.phases.total_s > (40 if plan.load else 12)
+    ]
     assert lacking == []
 
 
