@@ -70,7 +70,8 @@ def load(
     )
     _check_port(web)
     players = _players(swarms or max(1, (os.cpu_count() or 1) - 1), web=web, csv=csv, html=html)
-    options = replace(options_from(choices), mutant=mutant, keep=keep, players=players)
+    # Not again when inconclusive: the machine would be no faster, and it takes minutes.
+    options = replace(options_from(choices), mutant=mutant, keep=keep, players=players, reruns=0)
     wishes = Wishes(users, _rate(rate), _duration(duration))
     plans = [under_load(plan, wishes) for plan in load_plans([file], options)]
     console = console_for(choices)
