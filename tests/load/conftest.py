@@ -48,9 +48,12 @@ class Played:
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Callable[..., Played]:
-    """Run ``chat-chaos load`` on a small scenario with these faults and more flags."""
+    """Run ``chat-chaos load`` on a small scenario with these faults and more flags.
 
-    def play(*flags: str, faults: str = CUT) -> Played:
+    ``meanwhile`` is called with the folder of the runs once the run has begun.
+    """
+
+    def play(*flags: str, faults: str = CUT, meanwhile: Callable[[Path], None] | None = None) -> Played:
         file = tmp_path / "crowded.chaos.yaml"
         file.write_text(SCENARIO.replace("FAULTS", faults))
         command = [
@@ -63,8 +66,11 @@ def loaded(tmp_path: Path) -> Callable[..., Played]:
             "--out",
             str(tmp_path / "runs"),
         ]
-        done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-        document = json.loads(done.stdout) if done.stdout else {}
-        return Played(done.returncode, document, done.stderr, (tmp_path / "runs" / "latest").resolve())
+        with subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            if meanwhile:
+                meanwhile(tmp_path / "runs")
+            stdout, stderr = process.communicate(timeout=PATIENCE_S)
+        document = json.loads(stdout) if stdout else {}
+        return Played(process.returncode, document, stderr, (tmp_path / "runs" / "latest").resolve())
 
     return play

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,3 +40,35 @@ def test_an_acknowledgement_before_the_disk_is_caught_under_load(loaded: Callabl
     assert run.status == 1, run.errors
     (result,) = run.document["runs"]
     assert "acked_never_lost" in {reason.get("check") for reason in result["reasons"]}
+
+
+def kill_a_swarm(runs: Path) -> None:
+    """Wait until messages are acknowledged, then kill one of the processes that play the people."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for file in runs.glob("latest/events/swarm-*.jsonl"):
+            if '"server_accepted"' in file.read_text():
+                os.kill(int(file.name.split("-")[1]), signal.SIGKILL)
+                return
+        time.sleep(0.1)
+    raise AssertionError("nothing was acknowledged within a minute")
+
+
+def test_a_swarm_that_dies_ends_the_run_as_an_error(loaded: Callable[..., Any]) -> None:
+    """Half a crowd proves nothing: the reason is told, what the others saw is kept, and no process stays."""
+    run = loaded("--swarms", "2", meanwhile=kill_a_swarm)
+    assert run.status == 3, run.errors
+    (result,) = run.document["runs"]
+    assert "environment" in {reason["code"] for reason in result["reasons"]}
+    assert any("plays the people ended unexpectedly" in reason["text"] for reason in result["reasons"])
+    writers = {event["writer"] for event in run.events("person_online")}
+    assert len(writers) == 2
+    pids = [writer.split("-")[1] for writer in writers]
+    assert [pid for pid in pids if "harness.swarm" in _command_of(pid)] == []
+
+
+def _command_of(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
