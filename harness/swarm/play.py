@@ -27,6 +27,7 @@ from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import SwarmConfig
 from harness.swarm.crowd import CrowdPlay, people_of
 from harness.swarm.device import DeviceAgent, World
+from harness.swarm.following import follow_all
 from harness.swarm.generator import Lag
 from harness.swarm.oracle import Oracle
 from harness.swarm.people import make_people
@@ -45,8 +46,6 @@ DIALS_AT_ONCE = 64
 """Logins and handshakes of a crowd: more at once would all take longer, and hold up whoever has a message to send."""
 PINGS_PER_S = 100
 """Pings of a crowd, all together: with one a second each they would cost as much as its messages."""
-FOLLOW_AT_ONCE = 64
-"""Devices that fetch what they have missed at the end; of thousands at once each would wait for all others."""
 BEAT_S = 1.0
 GOODBYE_LIMIT_S = 3.0
 
@@ -230,20 +229,7 @@ class Swarm:
         self._stop_moving()
         for agent in self._agents.values():
             agent.outbox.give_up()
-        some = asyncio.Semaphore(FOLLOW_AT_ONCE)
-
-        async def follow(agent: Agent) -> None:
-            async with some:
-                await agent.follow_to_end()
-
-        follows = {name: asyncio.create_task(follow(agent)) for name, agent in self._agents.items()}
-        if follows:
-            await asyncio.wait(follows.values(), timeout=within_s)
-        missing = [name for name, task in follows.items() if not task.done()]
-        for name in missing:
-            follows[name].cancel()
-        await asyncio.gather(*(follows[name] for name in follows if name not in missing))
-        return {"devices": len(follows), "synced": len(follows) - len(missing), "missing": missing}
+        return await follow_all(self._agents, within_s)
 
     def _stop_moving(self) -> None:
         for task in self._moving:
