@@ -14,7 +14,7 @@ from harness.reference.parts import Parts
 from harness.reference.storage import Connection, Engine, Job, T
 
 QUIET_S = 1.0
-SHARED_QUIET_S, SHARED_LATEST_S = 0.3, 0.5
+SHARED_QUIET_S, SHARED_LOOK_S = 0.3, 0.4
 LATER = (messages.__name__, push_store.__name__, feeds.__name__, __name__)
 
 
@@ -26,6 +26,7 @@ class WriteBehindWriter(Writer):
     """
 
     _since_s: float | None = None
+    _last_s: float = 0.0
 
     def work_until_closed(self) -> None:
         """Run jobs one by one and answer each before its commit."""
@@ -34,19 +35,29 @@ class WriteBehindWriter(Writer):
         self.outcomes([])
 
     def _next(self) -> Entry | None:
-        if self._since_s is None:
-            return self.entries.get()
-        try:
-            return self.entries.get(timeout=max(0.0, self._until_s() - time.monotonic()))
-        except queue.Empty:
-            self.outcomes([])
-            return self.entries.get()
+        while self._since_s is not None:
+            try:
+                entry = self.entries.get(timeout=max(0.0, self._until_s() - time.monotonic()))
+            except queue.Empty:
+                self._commit_unless_busy()
+            else:
+                self._last_s = time.monotonic()
+                return entry
+        return self.entries.get()
 
     def _until_s(self) -> float:
         now_s = time.monotonic()
         if not self.engine.shared or self._since_s is None:
             return now_s + QUIET_S
-        return min(now_s + SHARED_QUIET_S, self._since_s + SHARED_LATEST_S)
+        return min(now_s + SHARED_QUIET_S, self._since_s + SHARED_LOOK_S)
+
+    def _commit_unless_busy(self) -> None:
+        """Commit, but not between messages that come one after the other while nobody else waits."""
+        busy = self.engine.shared and time.monotonic() - self._last_s < SHARED_QUIET_S
+        if busy and self.outcomes([_others_wait]) == [False]:
+            self._since_s = time.monotonic()
+        else:
+            self.outcomes([])
 
     def run(self, connection: Connection, jobs: Sequence[Job[Any]]) -> list[Any]:
         """Run jobs in the transaction that is open; commit it after others than those of messages, and without any."""
@@ -63,6 +74,12 @@ class WriteBehindWriter(Writer):
         """Forget the transaction with its connection."""
         self._since_s = None
         super().let_go()
+
+
+def _others_wait(connection: Connection) -> bool:
+    """Whether a lock that is held is wanted, in the database that others share."""
+    row = connection.row("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+    return bool(row and row[0])
 
 
 class WriteBehind(Database):
