@@ -49,7 +49,7 @@ def load(
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = False,
 ) -> int:
-    """Run a scenario with thousands of people, conducted by Locust, and judge every message."""
+    """Run a scenario under load and judge every message."""
     from dataclasses import replace
 
     from harness.cli.run import load_plans

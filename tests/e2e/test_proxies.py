@@ -46,7 +46,7 @@ def test_silence_is_proven_through_every_server(
     assert run["proxy"] == proxy
     assert run["proxy_version"]
     assert run["proxy_why"] == f"asked for by --proxy {proxy}"
-    [page] = tmp_path.glob("chat-chaos-runs/2*/report.html")
+    page = tmp_path / "chat-chaos-runs" / run["run"] / "report.html"
     assert f"{proxy} {run['proxy_version']}" in page.read_text()
 
 

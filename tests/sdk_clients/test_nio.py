@@ -11,6 +11,7 @@ import pytest
 
 from harness.scenario.stackfile import load_stack
 from harness.stacks.venvs import cache_folder
+from harness.testing.lacking import lacking
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -22,7 +23,7 @@ def _installed() -> None:
     pytest.importorskip("nio", reason="matrix-nio is not installed: pip install matrix-nio")
     version = load_stack("synapse").parameters["version"]
     if not list(cache_folder(os.environ).glob(f"matrix-synapse-{version}-*/bin/python")):
-        pytest.skip(f"Synapse {version} is not installed: chat-chaos run --stack synapse does that")
+        lacking("synapse", f"Synapse {version} is not installed: chat-chaos run --stack synapse does that")
 
 
 def test_it_comes_back_from_a_cut_and_loses_nothing(program_stack: Callable[..., Path], play: Play) -> None:

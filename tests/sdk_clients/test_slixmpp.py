@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.testing.chat_servers import required
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -18,8 +19,7 @@ DOMAIN = "chat.test"
 @pytest.fixture(autouse=True)
 def _installed() -> None:
     pytest.importorskip("slixmpp", reason="slixmpp is not installed: pip install slixmpp")
-    if shutil.which("prosody") is None:
-        pytest.skip("Prosody is not installed: apt-get install prosody prosody-modules")
+    required("prosody")
 
 
 def test_it_comes_back_from_a_cut_and_loses_nothing(program_stack: Callable[..., Path], play: Play) -> None:

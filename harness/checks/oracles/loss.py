@@ -81,7 +81,8 @@ def refused_never_stored(facts: Facts, _: Terms) -> Judged:
     stored: dict[str, str] = {}
     for event in facts.readings:
         name = facts.message(event) or ""
-        stored[name] = min(stored.get(name, event.message_id or ""), event.message_id or "")
+        known = [found for found in (stored.get(name), event.message_id) if found]
+        stored[name] = min(known, default="")
     judged = [send for send in refused if send.client_message_id in stored or facts.members(send) & readers]
     return Judged(
         exercised=len(judged),
