@@ -25,6 +25,7 @@ from harness.drivers.api import (
     TokenRejected,
     Unknown,
 )
+from harness.drivers.arrivals import arrivals
 from harness.drivers.matrix.answers import (
     CLIENT_ID,
     MESSAGE,
@@ -97,13 +98,9 @@ class MatrixSession:
             return answer
         return Accepted(message_id=answer.event_id, conversation_id=message.conversation_id)
 
-    async def incoming(self) -> AsyncIterator[Incoming]:
+    def incoming(self) -> AsyncIterator[Incoming]:
         """Yield what the polls bring until one of them fails; for one reader."""
-        while True:
-            item = await self._pushed.get()
-            yield item
-            if isinstance(item, Closed):
-                return
+        return arrivals(self._pushed)
 
     async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
         """Read everything after a token at once; there is more as long as the token moves."""

@@ -27,6 +27,7 @@ from harness.drivers.api import (
     TokenRejected,
     Unknown,
 )
+from harness.drivers.arrivals import arrivals
 from harness.drivers.reference.frames import (
     AckFrame,
     Answer,
@@ -108,13 +109,9 @@ class ReferenceSession:
         """Take a block back."""
         return await self._rest.unblock(user)
 
-    async def incoming(self) -> AsyncIterator[Incoming]:
+    def incoming(self) -> AsyncIterator[Incoming]:
         """Yield pushed messages and receipts until the connection has ended; for one reader."""
-        while True:
-            item = await self._pushed.get()
-            yield item
-            if isinstance(item, Closed):
-                return
+        return arrivals(self._pushed)
 
     async def close(self, *, abrupt: bool = False) -> None:
         """Close with a goodbye, or with ``abrupt`` end the TCP connection without a word."""

@@ -17,6 +17,7 @@ from harness.drivers.api import (
     TokenRejected,
     Unknown,
 )
+from harness.drivers.arrivals import arrivals
 from harness.drivers.tencent.codes import UNAUTHORISED
 from harness.drivers.tencent.history import roam
 from harness.drivers.tencent.messages import Message
@@ -78,13 +79,9 @@ class PolledSession:
         """Send once by REST v4, in the person's name."""
         return await self._sender.send(message)
 
-    async def incoming(self) -> AsyncIterator[Incoming]:
+    def incoming(self) -> AsyncIterator[Incoming]:
         """Yield what the readings bring until one of them fails; for one reader."""
-        while True:
-            item = await self._pushed.get()
-            yield item
-            if isinstance(item, Closed):
-                return
+        return arrivals(self._pushed)
 
     async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
         """Read what this device has not got by a sync; the cursor is the second of the newest message."""

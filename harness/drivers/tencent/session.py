@@ -25,6 +25,7 @@ from harness.drivers.api import (
     TokenRejected,
     Unknown,
 )
+from harness.drivers.arrivals import arrivals
 from harness.drivers.tencent.codes import outcome
 from harness.drivers.tencent.messages import Message
 from harness.drivers.tencent.rest import BAD_ANSWER
@@ -69,13 +70,9 @@ class GatewaySession:
         """Send once by REST v4, in the person's name."""
         return await self._sender.send(message)
 
-    async def incoming(self) -> AsyncIterator[Incoming]:
+    def incoming(self) -> AsyncIterator[Incoming]:
         """Yield pushed messages and receipts until the connection has ended; for one reader."""
-        while True:
-            item = await self._pushed.get()
-            yield item
-            if isinstance(item, Closed):
-                return
+        return arrivals(self._pushed)
 
     async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
         """Read one page of what the account got and sent."""

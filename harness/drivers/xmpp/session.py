@@ -20,6 +20,7 @@ from harness.drivers.api import (
     Refused,
     Unknown,
 )
+from harness.drivers.arrivals import arrivals
 from harness.drivers.xmpp.archive import Entry, end_of_page, question
 from harness.drivers.xmpp.counters import Counters
 from harness.drivers.xmpp.stanzas import (
@@ -120,13 +121,9 @@ class XmppSession:
                 return failed
         return Accepted(name, conversation(self._user, message.recipient or ""))
 
-    async def incoming(self) -> AsyncIterator[Incoming]:
+    def incoming(self) -> AsyncIterator[Incoming]:
         """Yield what the server pushes; for one reader."""
-        while True:
-            item = await self._pushed.get()
-            yield item
-            if isinstance(item, Closed):
-                return
+        return arrivals(self._pushed)
 
     async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
         """Read a page of the archive after an entry, in the archive's order."""
