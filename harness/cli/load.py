@@ -68,7 +68,8 @@ def load(
         quiet=quiet,
         verbose=verbose,
     )
-    _check_port(web)
+    if web:
+        _check_port(web)
     players = _players(swarms or max(1, (os.cpu_count() or 1) - 1), web=web, csv=csv, html=html)
     # Not again when inconclusive: the machine would be no faster, and it takes minutes.
     options = replace(options_from(choices), mutant=mutant, keep=keep, players=players, reruns=0)
@@ -92,14 +93,14 @@ def _players(swarms: int, *, web: int | None, csv: str | None, html: Path | None
     return tuple(words)
 
 
-def _check_port(port: int | None) -> None:
+def _check_port(port: int) -> None:
     """Raise ``UsageError`` when Locust could not show its page there: better now than in the middle of a run."""
     import socket
 
     from harness.core.errors import UsageError
 
     try:
-        socket.create_server(("127.0.0.1", port or 0)).close()
+        socket.create_server(("127.0.0.1", port)).close()
     except OSError as problem:
         raise UsageError(f"--web {port}: {problem.strerror}", hint="choose a port that nothing listens on") from None
 

@@ -204,7 +204,7 @@ async def serve(
 
     if control is not None:
         handlers = Control(
-            service.database, service.limiter, service.tokens, service.push_store, write_line, stats, stop
+            service.database, service.limiter, service.push_store, write_line, service.tokens, stats, stop
         )
         servers.append((server_of(control_app(settings.control_token, handlers)), control))
     loop = asyncio.get_running_loop()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ExceptionHandler
 
 from harness.reference.database import Database
 from harness.reference.frames import Limits, Refused, User
@@ -25,25 +27,13 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
-    """Handlers of the control port, and what they act on."""
+class CommonControl:
+    """Handlers of the control port that any service has which stands on this storage, and what they act on."""
 
     database: Database
     limiter: Limiter
-    tokens: Tokens
     push: PushStore
     log: Log
-    stats: Callable[[], Awaitable[dict[str, object]]]
-    stop: Callable[[], None]
-
-    async def show(self, _: Request) -> Response:
-        """Answer the numbers."""
-        return answer(await self.stats())
-
-    async def end(self, _: Request) -> Response:
-        """Stop in order."""
-        self.stop()
-        return answer({"status": "stopping"}, 202)
 
     async def limits(self, _: Request) -> Response:
         """Answer the limits in force."""
@@ -55,6 +45,32 @@ class Control:
         await self.database.write(lambda connection: self.limiter.books.change(connection, limits))
         self.log("limits_changed", per_user=str(limits.per_user), overall=str(limits.overall))
         return answer(limits)
+
+    async def wall_clock(self, _: Request) -> Response:
+        """Answer the service's own wall clock."""
+        return answer({"wall_ns": time.time_ns()})
+
+    async def push_tokens(self, _: Request) -> Response:
+        """Count push tokens and pushes that are still to be made."""
+        return answer(await self.push.counts())
+
+
+@dataclass(frozen=True, slots=True)
+class Control(CommonControl):
+    """Handlers of the reference backend's control port."""
+
+    tokens: Tokens
+    stats: Callable[[], Awaitable[dict[str, object]]]
+    stop: Callable[[], None]
+
+    async def show(self, _: Request) -> Response:
+        """Answer the numbers."""
+        return answer(await self.stats())
+
+    async def end(self, _: Request) -> Response:
+        """Stop in order."""
+        self.stop()
+        return answer({"status": "stopping"}, 202)
 
     async def valid(self, request: Request) -> Response:
         """Count a person's good access tokens."""
@@ -74,17 +90,30 @@ class Control:
         self.log(event, user=user, count=count)
         return answer({"count": count})
 
-    async def wall_clock(self, _: Request) -> Response:
-        """Answer the service's own wall clock."""
-        return answer({"wall_ns": time.time_ns()})
-
-    async def push_tokens(self, _: Request) -> Response:
-        """Count push tokens and pushes that are still to be made."""
-        return answer(await self.push.counts())
-
 
 def control_app(token: str, control: Control) -> Starlette:
     """Return the app of the control port."""
+    routes = [
+        ("GET", "stats", control.show),
+        ("POST", "stop", control.end),
+        ("GET", "limits", control.limits),
+        ("PUT", "limits", control.set_limits),
+        ("GET", "tokens", control.valid),
+        ("POST", "tokens/expire", control.expire),
+        ("POST", "tokens/revoke", control.revoke),
+        ("GET", "time", control.wall_clock),
+        ("GET", "push-tokens", control.push_tokens),
+    ]
+    return guarded_app(token, routes, {})
+
+
+def guarded_app(
+    token: str, routes: Iterable[tuple[str, str, Handler]], refusals: Mapping[Any, ExceptionHandler]
+) -> Starlette:
+    """Return an app of handlers by method and path below ``/control``, each behind the token.
+
+    ``refusals`` answer exceptions of a service of its own, beside those that are answered in any case.
+    """
 
     def guarded(handler: Handler) -> Handler:
         async def guard(request: Request) -> Response:
@@ -94,18 +123,7 @@ def control_app(token: str, control: Control) -> Starlette:
 
         return guard
 
-    def route(method: str, path: str, handler: Handler) -> Route:
-        return Route(f"/control/{path}", guarded(handler), methods=[method])
-
-    routes = [
-        route("GET", "stats", control.show),
-        route("POST", "stop", control.end),
-        route("GET", "limits", control.limits),
-        route("PUT", "limits", control.set_limits),
-        route("GET", "tokens", control.valid),
-        route("POST", "tokens/expire", control.expire),
-        route("POST", "tokens/revoke", control.revoke),
-        route("GET", "time", control.wall_clock),
-        route("GET", "push-tokens", control.push_tokens),
-    ]
-    return Starlette(routes=routes, exception_handlers={Refused: on_refused, StorageFailed: on_storage_failed})
+    return Starlette(
+        routes=[Route(f"/control/{path}", guarded(handler), methods=[method]) for method, path, handler in routes],
+        exception_handlers={Refused: on_refused, StorageFailed: on_storage_failed, **refusals},
+    )

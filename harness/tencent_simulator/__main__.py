@@ -94,8 +94,9 @@ class Simulator:
 
     def control_app(self) -> Starlette:
         """Return the app of the control port."""
-        parts = (self.accounts, self.sessions, self.messages, self.limiter, self.push_store)
-        return control_app(self.settings.control_token, Control(self.database, *parts, write_line))
+        parts = (self.accounts, self.sessions, self.messages)
+        control = Control(self.database, self.limiter, self.push_store, write_line, *parts)
+        return control_app(self.settings.control_token, control)
 
     async def start(self) -> None:
         """Go on where an earlier process has stopped."""
