@@ -114,6 +114,25 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     """What ``lag_p99_ms`` may be."""
 
 
+class ResourceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one part of a run used while people wrote, by one sample a second.
+
+    Processor time is in cores; ``busiest_max`` is that of its busiest process, of which one with a single thread has at
+    most 1. Memory is resident bytes, files are open descriptors, both of all its processes together.
+    """
+
+    part: str
+    of: str
+    """``stack`` for services and simulators, ``ours`` for the proxy and the processes that play and judge."""
+    samples: int
+    cpu_mean: float
+    cpu_max: float
+    busiest_max: float
+    memory_max: int
+    files_max: int
+    processes_max: int
+
+
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """One judged run; ``exit_code`` is what it adds to the command's, after the findings that were listed for it."""
 
@@ -153,6 +172,10 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """Those that always show and did not: an unexpected pass."""
     load: LoadResult | None = None
     """How a crowd did; None without one."""
+    resources: tuple[ResourceResult, ...] = ()
+    """What the parts of a run under load used."""
+    unmeasured: str = ""
+    """Why nothing is known of what the stack's services used under load."""
     simulated: bool = False
     """Whether the stack is a simulator of somebody's service: the verdict holds for that."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from harness.checks.catalogue import NO_LEAKS
 from harness.checks.leaks import scan_logs
 from harness.checks.runner import run_checks
@@ -13,10 +15,11 @@ from harness.core.errors import UsageError
 from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResult, LoadResult, Reason, RunResult
 from harness.core.stack import Promises, StackSpec, promises_as_data, promises_from_data
 from harness.core.verdicts import Verdict
+from harness.engine.consumption import consumption, read_samples, unmeasured
 from harness.engine.findings import settled
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.ladder import climb
-from harness.engine.lag import judge_load, lag_reasons
+from harness.engine.lag import judge_load, lag_reasons, writing_span
 from harness.engine.promised import by_promise
 from harness.engine.verdict import reasons_of, verdict_of, void_spoiled
 from harness.history.ingest import History, open_history
@@ -46,7 +49,13 @@ def judge_folder(path: Path, trouble: Sequence[Reason] = ()) -> RunResult:
         return _result(facts, (), (), (*trouble, nothing), Counts())
     leaks = scan_logs(path, facts.canary, required=NO_LEAKS.id in facts.required_checks)
     with open_history([path], parquet=path / "history.parquet") as history:
-        return _judge(history, facts, trouble, [leaks])
+        result = _judge(history, facts, trouble, [leaks])
+        return _with_resources(result, history, path) if facts.load else result
+
+
+def _with_resources(result: RunResult, history: History, path: Path) -> RunResult:
+    used = consumption(read_samples(path), *writing_span(history))
+    return msgspec.structs.replace(result, resources=used, unmeasured=unmeasured(used, result.launcher))
 
 
 def judge_events(files: Sequence[Path], spec: StackSpec) -> RunResult:

@@ -46,6 +46,12 @@ def judge_load(history: History, load: LoadPlan | None) -> LoadResult | None:
     )
 
 
+def writing_span(history: History) -> tuple[int, int]:
+    """Return when people first and last wrote (monotonic); 0 for both when nobody ever did."""
+    first_ns, last_ns, _, _ = history.rows(WRITING_SQL)[0]
+    return first_ns or 0, last_ns or 0
+
+
 def lag_reasons(found: LoadResult | None) -> list[Reason]:
     """Return why a run proves nothing when messages left too late."""
     if found is None or found.lag_p99_ms <= found.lag_limit_ms:

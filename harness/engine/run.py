@@ -16,6 +16,7 @@ from harness.engine.act import Stage
 from harness.engine.baseline import check_baseline
 from harness.engine.bypass import BypassWatch
 from harness.engine.conductor import Conductor
+from harness.engine.consumption import measured
 from harness.engine.defects import server_mutant
 from harness.engine.disks import with_disks
 from harness.engine.files import raise_file_limit
@@ -113,6 +114,9 @@ class Run:
         self._proxied(stack.proxy)
         config = configuration(self._plan, stack, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
         swarm = await undo.enter_async_context(playing(spawned, watcher, config))
+        if self._plan.crowd:
+            looking = measured(do.folder.path, stack, people=spawned.pid, watcher=watcher.pid)
+            await undo.enter_async_context(looking)
         await swarm.phase("provision")
         await swarm.provision(PROVISION_WITHIN_S + self._more_s)
         return stack, swarm

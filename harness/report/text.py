@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.checks.catalogue import checks
-from harness.core.results import CheckResult, FaultResult, Reason, RunResult, Witness
+from harness.core.results import CheckResult, FaultResult, Reason, ResourceResult, RunResult, Witness
 from harness.core.verdicts import Verdict
 from harness.engine.stream import RunSkipped
 from harness.report.promises import PromiseRow, promise_rows
@@ -15,6 +15,7 @@ from harness.report.style import Style
 
 _VERDICT_WIDTH = len(Verdict.INCONCLUSIVE.value)
 _LABEL_WIDTH = 8
+MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def describe_run(judged: Judged, style: Style, detail: Detail) -> list[str]:
     if detail.quiet:
         return lines
     lines += [_labelled("load", text, style) for text in describe_load(result)]
+    lines += [_labelled("used", text, style) for text in describe_resources(result)]
     lines += [_labelled("known", text, style) for text in describe_findings(result)]
     if result.counts_as is Verdict.PASS and not detail.verbose:
         return lines
@@ -78,6 +80,19 @@ def describe_load(result: RunResult) -> list[str]:
     wanted = f"{load.people} people, {load.sent_per_s:g} messages/s of {load.rate_per_s:g}/s at full strength"
     lag = f"left {load.lag_p99_ms} ms late at p99 (at most {load.lag_max_ms}, allowed {load.lag_limit_ms})"
     return [f"{wanted}; {lag}"]
+
+
+def describe_resources(result: RunResult) -> list[str]:
+    """Return a sentence for each part of a run under load: the processor, memory and files that it used."""
+    told = [
+        f"{one.part}: {_cores(one)}, {one.memory_max / MB:.0f} MB, {one.files_max} files" for one in result.resources
+    ]
+    return [*told, result.unmeasured] if result.unmeasured else told
+
+
+def _cores(one: ResourceResult) -> str:
+    several = f", the busiest of {one.processes_max} processes {one.busiest_max:.2f}" if one.processes_max > 1 else ""
+    return f"{one.cpu_mean:.2f} cores, at most {one.cpu_max:.2f}{several}"
 
 
 def describe_findings(result: RunResult) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.core.errors import ControlUnavailable
 from harness.core.stack import StackSpec
@@ -14,6 +14,8 @@ from harness.providers.api import ProviderControl, PushRule
 from harness.proxy.api import LinkProxy, ProxyInfo
 
 __all__ = [
+    "PROXY",
+    "Accountable",
     "ControlUnavailable",
     "Launcher",
     "Limits",
@@ -25,6 +27,9 @@ __all__ = [
     "ServiceState",
     "Stack",
 ]
+
+PROXY = "proxy"
+"""What the proxy server is called among the parts of a stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,19 @@ class Stack(Protocol):
         """Connections to the service now that came neither from its proxies nor from the harness.
 
         None where the platform cannot tell.
+        """
+        ...
+
+
+@runtime_checkable
+class Accountable(Protocol):
+    """A stack whose processes run on this host, so that everybody can see what they use."""
+
+    async def roots(self) -> Mapping[int, str]:
+        """Return the pid of the first process of each service (each replica), provider simulator and the proxy.
+
+        Each has the name of its part; a part that is down, or whose processes this host does not know, is absent.
+        Raises ``EnvironmentFault`` when whoever runs them does not tell.
         """
         ...
 

@@ -28,6 +28,7 @@ from harness.stacks.faketime import MovableClock
 from harness.stacks.health import wait_until_ok
 from harness.stacks.logs import last_lines
 from harness.stacks.sockets import strangers
+from harness.stacks.usage import in_container
 
 T = TypeVar("T")
 
@@ -105,6 +106,16 @@ class DockerStack:
         first = found[0]
         running = all(one.running for one in found)
         return ServiceState(running=running, pid=first.pid, started_ns=first.started_ns, exit_status=first.exit_status)
+
+    async def roots(self) -> dict[int, str]:
+        """Return the pids of the containers' first processes with their roles; none where this host has no such."""
+        made = [each for each in self._instances if each.id]
+        states = await asyncio.gather(*(self.containers.state(each) for each in made))
+        return {
+            state.pid: each.role
+            for each, state in zip(made, states, strict=True)
+            if state.pid is not None and in_container(state.pid, str(each.id))
+        }
 
     async def signal(self, service: str, signal: int) -> None:
         """Send a signal to each container's first process; SIGSTOP and SIGCONT freeze and thaw all of them."""

@@ -17,7 +17,7 @@ from harness.providers.control import HttpProviderControl
 from harness.providers.control_client import ControlClient
 from harness.proxy.adapter import LinkProxyHandle
 from harness.proxy.api import ProxyInfo
-from harness.stacks.api import Processes, ProviderControl, ServiceControl, ServiceState
+from harness.stacks.api import PROXY, Processes, ProviderControl, ServiceControl, ServiceState
 from harness.stacks.control import ReferenceControl
 from harness.stacks.faketime import MovableClock, reason
 from harness.stacks.health import wait_until_ok
@@ -104,6 +104,11 @@ class EmbeddedStack:
     async def state(self, service: str) -> ServiceState:
         """The service's process now."""
         return self._state(service)
+
+    async def roots(self) -> dict[int, str]:
+        """Return the pids of the services, simulators and the proxy server that run, with their names."""
+        running = {service.pid: name for name, service in self._services.items() if self._state(name).running}
+        return {self._proxies.pid: PROXY, **{pid: name for pid, name in running.items() if pid is not None}}
 
     def _state(self, service: str) -> ServiceState:
         found = self._services[service]

@@ -26,6 +26,12 @@ def test_two_swarms_are_one_crowd(loaded: Callable[..., Any]) -> None:
     assert len({event["writer"] for event in run.events("connection_opened")}) == 2
     synced = [event["device"] for event in run.events("sync_completed") if event["phase"] == "final"]
     assert set(synced) == opened
+    used = {part["part"]: part for part in result["resources"]}
+    assert {"chat", "proxy", "people", "conductor", "harness"} <= used.keys()
+    assert used["people"]["processes_max"] == 2
+    assert used["chat"]["files_max"] > 24
+    assert result["unmeasured"] == ""
+    assert "open files" in (run.folder / "report.html").read_text()
     accepted = {event["client_message_id"] for event in run.events("server_accepted")}
     stored = {event["client_message_id"] for event in run.events("oracle_read")}
     assert accepted == stored

@@ -13,7 +13,16 @@ from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
 from harness.report.html import NAME
 from harness.report.html.markup import Html, el
-from harness.report.html.parts import badge, checks_table, facts_list, faults_table, promises_table, slo_table
+from harness.report.html.pace_svg import draw_pace
+from harness.report.html.parts import (
+    badge,
+    checks_table,
+    facts_list,
+    faults_table,
+    promises_table,
+    resources_table,
+    slo_table,
+)
 from harness.report.html.sections import anchor_of, anchors_of, draw_section
 from harness.report.html.strip_svg import draw_strip
 from harness.report.html.subject import Subject, read_subject
@@ -62,6 +71,8 @@ def _main(subject: Subject) -> list[Html | None]:
     result = subject.result
     anchors = {section.broken.check.id: anchor_of(section) for section in subject.sections}
     parts = [_top(subject), _overview(subject)]
+    if result.load:
+        parts.append(_load(subject))
     size = sum(len(part) for part in parts if part)
     for section in subject.sections:
         parts.append(draw_section(section, subject, brief=size > FULL))
@@ -73,8 +84,6 @@ def _main(subject: Subject) -> list[Html | None]:
     parts.append(_part("checks", "Checks", checks_table(result.checks, anchors)))
     if result.slos:
         parts.append(_part("slos", "Service levels", slo_table(result.slos)))
-    if result.load:
-        parts.append(_part("load", "Load", *(el("p", text) for text in describe_load(result))))
     parts.append(_part("facts", "The run", facts_list(subject)))
     return parts
 
@@ -157,6 +166,20 @@ def _overview(subject: Subject) -> Html | None:
         notes.append("large dots stand for several")
     drawing = el("div", draw_strip(strip, subject.colours, anchors), class_="scroll")
     return el("section", el("h2", "Messages"), el("figure", drawing, el("figcaption", "; ".join(notes))), id="messages")
+
+
+def _load(subject: Subject) -> Html:
+    result = subject.result
+    told = [el("p", text) for text in describe_load(result)]
+    if subject.pace:
+        drawing = el("div", draw_pace(subject.pace, subject.colours), class_="scroll")
+        note = "by the second in which a message was due; what was used is one sample a second"
+        told.append(el("figure", drawing, el("figcaption", note)))
+    if result.resources:
+        told.append(resources_table(result.resources))
+    if result.unmeasured:
+        told.append(el("p", result.unmeasured, class_="dim"))
+    return _part("load", "Load", *told)
 
 
 @cache

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from harness.checks.catalogue import checks
 from harness.core.events import Event
-from harness.core.results import CheckResult, FaultResult, RunResult
+from harness.core.results import CheckResult, FaultResult, ResourceResult, RunResult
 from harness.engine.verdict import GAP_TEXTS
 from harness.report.html.markup import Html, el, join
 from harness.report.html.scale import NEVER, since
 from harness.report.html.subject import Subject
 from harness.report.promises import promise_rows
+from harness.report.text import MB
 
 RUNGS = ("commanded", "installed", "felt", "mattered", "healed", "recovered")
 _PLUMBING = frozenset({"kind", "began_ns"})
@@ -105,6 +106,23 @@ def slo_table(slos: Sequence[Mapping[str, object]]) -> Html:
         for slo in slos
     ]
     return table(("service level", "verdict", *(name.replace("_", " ") for name in names)), rows, class_="slos")
+
+
+def resources_table(used: Sequence[ResourceResult]) -> Html:
+    """Return what each part of a run used at most, and on average of the processor."""
+    head = ("part", "", "cores", "at most", "busiest process", "memory", "open files", "processes")
+    rows = [
+        (
+            el("code", one.part),
+            "stack" if one.of == "stack" else "the harness's own",
+            *(f"{cores:.2f}" for cores in (one.cpu_mean, one.cpu_max, one.busiest_max)),
+            f"{one.memory_max / MB:.0f} MB",
+            str(one.files_max),
+            str(one.processes_max),
+        )
+        for one in used
+    ]
+    return table(head, rows, class_="resources")
 
 
 def _figure(value: object) -> str:

@@ -23,6 +23,7 @@ from harness.history.trace import Life, render, trace
 from harness.report.html.breakage import Broken, broken_promises
 from harness.report.html.lanes import Scene
 from harness.report.html.loglines import LogLine, read_logs
+from harness.report.html.pace import Pace, pace_of
 from harness.report.html.strip import Strip, strip_of
 from harness.report.html.ways import last_sign, unwanted
 
@@ -57,7 +58,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """All that a report shows; ``strip`` is None when nothing was recorded. ``rungs`` are the ladder's own records."""
+    """All that a report shows; ``strip`` is None when nothing was recorded, ``pace`` without a crowd.
+
+    ``rungs`` are the ladder's own records.
+    """
 
     folder: Path
     title: str
@@ -65,6 +69,7 @@ class Subject:
     result: RunResult
     origin_ns: int = 0
     strip: Strip | None = None
+    pace: Pace | None = None
     sections: tuple[Section, ...] = ()
     rungs: tuple[Event, ...] = ()
     logs: tuple[LogLine, ...] = ()
@@ -107,6 +112,7 @@ def _told(history: History, subject: Subject) -> Subject:
         result=result,
         origin_ns=history.number("select origin_ns from run_times"),
         strip=strip_of(history, result.faults, struck, promises_from_data(result.promises).deliver_within_s),
+        pace=pace_of(history, subject.folder, result.faults) if result.load else None,
         sections=sections,
         rungs=tuple(history.events("fault is not null and event like 'fault_%'")),
         logs=logs,
