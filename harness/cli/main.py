@@ -23,7 +23,7 @@ from harness.cli.proxy import serve
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.schema import schema
-from harness.cli.stack import prune
+from harness.cli.stack import prune, up
 from harness.cli.trace import trace
 from harness.cli.validate import validate
 
@@ -55,6 +55,7 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(ends_with_code(_command))
 proxy.command("serve")(ends_with_code(serve))
 app.add_typer(proxy, name="proxy")
+stack.command("up")(ends_with_code(up))
 stack.command("prune")(ends_with_code(prune))
 app.add_typer(stack, name="stack")
 

@@ -100,11 +100,16 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
         defects=plan.defects,
         driver=spec.driver,
         driver_options=_driver_options(stack),
-        endpoints={EVERYBODY: _route(stack, None), **{person: _route(stack, person) for person in named}},
+        endpoints={EVERYBODY: route(stack, None), **{person: route(stack, person) for person in named}},
         suffix=_suffix(run) if outlives_runs(stack.launcher, spec) else "",
         crowd=None if plan.crowd is None else Crowd(plan.crowd.people, plan.crowd.rate_per_s, shape=plan.crowd.shape),
-        direct=Endpoint(stack.direct_url(_service(spec, CHAT)), stack.direct_url(_service(spec, AUTH))),
+        direct=straight(stack),
     )
+
+
+def straight(stack: Stack) -> Endpoint:
+    """Return the way to the service past every proxy."""
+    return Endpoint(stack.direct_url(_service(stack.spec, CHAT)), stack.direct_url(_service(stack.spec, AUTH)))
 
 
 def _driver_options(stack: Stack) -> dict[str, str]:
@@ -121,7 +126,8 @@ def _suffix(run: str) -> str:
     return f"-{hashlib.sha256(run.encode()).hexdigest()[:SUFFIX_LENGTH]}"
 
 
-def _route(stack: Stack, whose: str | None) -> Route:
+def route(stack: Stack, whose: str | None) -> Route:
+    """Return how a person or device (None: everybody else) gets to the service."""
     chat, auth = (_edge(stack, link, whose) for link in (CHAT, AUTH))
     return Route(chat=stack.url(chat), auth=stack.url(auth), link=chat, auth_link=auth)
 

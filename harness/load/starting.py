@@ -16,10 +16,13 @@ class Started:
     control_fd: int
 
 
-def start_swarm() -> Started:
-    """Start one process of people, which says what it has to say where this one does."""
+def start_swarm(*, own_session: bool = False) -> Started:
+    """Start one process of people, which says what it has to say where this one does.
+
+    In a session of its own it hears no Ctrl-C of the terminal: whoever started it ends it in order.
+    """
     ours, theirs = socket.socketpair()
     with theirs:
         command = [sys.executable, "-m", "harness.swarm", "--control-fd", str(theirs.fileno())]
-        process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=own_session)
     return Started(process, ours.detach())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -18,10 +19,14 @@ class Wire:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        # Where Locust is, one for greenlets: of two that wait for room, each would send the other's rest.
+        self._sending = threading.Lock()
 
     def send(self, message: Message) -> None:
         """Send one message; raises ``OSError`` when nobody is at the other end."""
-        self._connection.sendall(msgspec.json.encode(message) + b"\n")
+        line = msgspec.json.encode(message) + b"\n"
+        with self._sending:
+            self._connection.sendall(line)
 
     def messages(self) -> Iterator[Message]:
         """Yield what comes in until the other end has closed."""

@@ -70,6 +70,13 @@ class SwarmConfig:
     """What the people's names end in on the service, where it has other people's accounts too."""
     crowd: Crowd | None = None
     """Thousands more, who come and go as they are told to."""
+    guests: bool = False
+    """Whether people join one by one, and are told what becomes of their messages and what reaches them."""
+
+    @property
+    def many(self) -> bool:
+        """Whether there may be more people than one process can let do everything at once."""
+        return self.guests or self.crowd is not None
 
     def route(self, device: str) -> Route:
         """Return the device's own route, else its owner's, else everybody's."""
@@ -101,4 +108,5 @@ def from_json(raw: Mapping[str, Any]) -> SwarmConfig:
         defects=tuple(raw["defects"]),
         suffix=raw["suffix"],
         crowd=msgspec.convert(raw["crowd"], Crowd | None),
+        guests=raw.get("guests", False),
     )

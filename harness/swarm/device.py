@@ -16,7 +16,7 @@ from harness.swarm.clocks import DeviceClock
 from harness.swarm.config import Route
 from harness.swarm.connection import Connection
 from harness.swarm.errands import Errands
-from harness.swarm.inbox import Inbox
+from harness.swarm.inbox import Arrived, Inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class World:
     habits: Habits = CORRECT
     gate: Gate = OPEN
     """Lets through as many logins and dials at once as this process can do in time."""
+    arrived: Arrived | None = None
+    """Hears of every message, for whoever plays along outside the swarm."""
 
     def rng(self, purpose: str, device: Device) -> random.Random:
         """A device's own stream of chance for one purpose."""
@@ -49,7 +51,13 @@ class DeviceAgent:
         self._recorder = world.recorder
         self._tokens = _tokens(device, account, route, world)
         self._inbox = Inbox(
-            device, world.recorder, seed=world.seed, key=world.key, drop=self._drop, rejected=self._rejected
+            device,
+            world.recorder,
+            seed=world.seed,
+            key=world.key,
+            drop=self._drop,
+            rejected=self._rejected,
+            arrived=world.arrived,
         )
         self._connection = Connection(
             world.driver,

@@ -33,13 +33,23 @@ READ_ONE_IN = 2
 
 Drop = Callable[[Session, str], Awaitable[None]]
 Rejected = Callable[[Session, TokenRejected], None]
+Arrived = Callable[[Device, Delivered], None]
+"""Called with each message that a device has not had before; it must be quick."""
 
 
 class Inbox:
     """What one device has received; every arrival is recorded before anything is made of it."""
 
     def __init__(
-        self, device: Device, recorder: Recorder, *, seed: Seed, key: bytes, drop: Drop, rejected: Rejected
+        self,
+        device: Device,
+        recorder: Recorder,
+        *,
+        seed: Seed,
+        key: bytes,
+        drop: Drop,
+        rejected: Rejected,
+        arrived: Arrived | None = None,
     ) -> None:
         self._device = device
         self._recorder = recorder
@@ -47,6 +57,7 @@ class Inbox:
         self._key = key
         self._drop = drop
         self._rejected = rejected
+        self._arrived = arrived
         self._cursor: str | None = None
         self._syncing = asyncio.Lock()
         self._seen: set[str] = set()
@@ -118,6 +129,8 @@ class Inbox:
         if item.sender == self._device.person or item.message_id in self._seen:
             return
         self._seen.add(item.message_id)
+        if self._arrived is not None:
+            self._arrived(self._device, item)
         self._marks.append((item.message_id, "delivered"))
         name = item.client_message_id or item.message_id
         if self._seed.number("read", self._device.id, name) % READ_ONE_IN == 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.core.clock import SystemClock
@@ -12,7 +12,7 @@ from harness.core.digests import canary
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.core.events import Phase
 from harness.core.seeds import Seed
-from harness.drivers.api import Account, Driver, Introductions, Person, Pings
+from harness.drivers.api import Account, Delivered, Device, Driver, Introductions, Person, Pings
 from harness.drivers.habits import Unhurried
 from harness.drivers.naive import habits
 from harness.drivers.registry import PROGRAMS, driver
@@ -29,6 +29,7 @@ from harness.swarm.crowd import CrowdPlay, people_of
 from harness.swarm.device import DeviceAgent, World
 from harness.swarm.following import follow_all
 from harness.swarm.generator import Lag
+from harness.swarm.guests import Guests, heard
 from harness.swarm.oracle import Oracle
 from harness.swarm.people import make_people
 from harness.swarm.prompter import Prompter
@@ -39,7 +40,7 @@ from harness.swarm.watches import Fired, Watches
 from harness.workloads.bodies import sentences
 
 Told = Callable[[dict[str, Any]], None]
-"""Called each second with what ``Tally`` has counted."""
+"""Called each second with what ``Tally`` has counted, and with each message that reaches a guest."""
 
 SALT_LENGTH = 6
 DIALS_AT_ONCE = 64
@@ -62,8 +63,8 @@ class Swarm:
         self._lag = Lag()
         self._watches = Watches(fired)
         self._driver = _driver(config)
-        self._habits = Unhurried() if config.crowd and not config.defects else habits(config.defects)
-        self._accounts: Mapping[str, Account] = {}
+        self._habits = Unhurried() if config.many and not config.defects else habits(config.defects)
+        self._accounts: dict[str, Account] = {}
         self._agents: dict[str, Agent] = {}
         self._crowd: CrowdPlay | None = None
         self._tally = Tally(self._clock)
@@ -73,9 +74,11 @@ class Swarm:
         self._moving: list[asyncio.Task[None]] = []
         self.recorder = Recorder(config.events, run=config.run, role="swarm", observer="client", clock=self._clock)
         self.recorder.subscribe(self._watches.see)
-        if config.crowd is not None:
+        if config.many:
             self.recorder.subscribe(self._tally.see)
         self.prompter = Prompter(self._agents, self._driver, self.recorder, salt=self._salt(), clock=self._clock)
+        self._world = self._make_world()
+        self.guests = Guests(self._admit_guest, self._driver, self.recorder, salt=self._salt(), clock=self._clock)
         self._beating = spawn(self._beat())
 
     async def provision(self, within_s: float) -> None:
@@ -96,7 +99,19 @@ class Swarm:
 
     async def _make_agents(self) -> None:
         config = self._config
-        world = World(
+        people = make_people(config.people, self._seed)
+        crowd = people_of(config.crowd) if config.crowd else []
+        self._accounts.update(await self._driver.provision([*people, *crowd], config.direct))
+        self._admit(people)
+        if config.crowd:
+            before = len(self._agents)
+            self._admit(crowd)
+            self._crowd = CrowdPlay(config.crowd, list(self._agents.values())[before:], self._means())
+
+    def _make_world(self) -> World:
+        """What all devices share."""
+        config = self._config
+        return World(
             self._driver,
             self.recorder,
             self._seed,
@@ -104,20 +119,22 @@ class Swarm:
             self._clock,
             self._spawn,
             self._habits,
-            asyncio.Semaphore(DIALS_AT_ONCE) if config.crowd else OPEN,
+            asyncio.Semaphore(DIALS_AT_ONCE) if config.many else OPEN,
+            self._heard if config.guests else None,
         )
-        people = make_people(config.people, self._seed)
-        crowd = people_of(config.crowd) if config.crowd else []
-        self._accounts = await self._driver.provision([*people, *crowd], config.direct)
-        self._admit(people, world)
-        if config.crowd:
-            before = len(self._agents)
-            self._admit(crowd, world)
-            self._crowd = CrowdPlay(config.crowd, list(self._agents.values())[before:], self._means())
 
-    def _admit(self, people: Sequence[Person], world: World) -> None:
+    def _heard(self, device: Device, item: Delivered) -> None:
+        self._told({"heard": heard(device, item)})
+
+    async def _admit_guest(self, person: Person) -> Agent:
+        """Give somebody who comes in the middle of the run an account and their devices."""
+        self._accounts.update(await self._driver.provision([person], self._config.direct))
+        self._admit([person])
+        return self._agents[person.devices[0].id]
+
+    def _admit(self, people: Sequence[Person]) -> None:
         """Give people their devices."""
-        config = self._config
+        config, world = self._config, self._world
         cast = self._cast() if config.driver in PROGRAMS else None
         for person in people:
             for device in person.devices:
@@ -258,7 +275,7 @@ class Swarm:
             if self._sending:
                 self.recorder.record("generator_lag", detail=self._lag.take())
             if counted := self._tally.take():
-                self._told(counted)
+                self._told({"counted": counted})
 
     async def stop(self) -> None:
         """End in order: everybody says goodbye, and the history gets its last word."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -45,6 +46,9 @@ class Control:
             "unwatch": self._unwatch,
             "set_clock": self._set_clock,
             "clock": self._clock,
+            "join": self._join,
+            "write": self._write_message,
+            "catch_up": self._catch_up,
             "say": self._say,
             "sighted": self._sighted,
             "leave": self._leave,
@@ -123,6 +127,17 @@ class Control:
     async def _clock(self, command: Command) -> Answer:
         return {"offset_s": self._play.clock(command["device"]).offset_s}
 
+    async def _join(self, command: Command) -> Answer:
+        await self._play.guests.join(command["person"], command["within_s"])
+        return {}
+
+    async def _write_message(self, command: Command) -> Answer:
+        who, to, body = command["person"], command["to"], command["body"]
+        return await self._play.guests.write(who, to, body, command["within_s"])
+
+    async def _catch_up(self, command: Command) -> Answer:
+        return {"synced": await self._play.guests.catch_up(command["person"], command["within_s"])}
+
     async def _say(self, command: Command) -> Answer:
         said = await self._play.prompter.say(command["device"], command["to"], command["body"])
         return {"client_message_id": said}
@@ -160,8 +175,8 @@ class Control:
     def _fired(self, watch: str, mono_ns: int) -> None:
         self._write({"fired": watch, "mono_ns": mono_ns})
 
-    def _told(self, counted: Answer) -> None:
-        self._write({"counted": counted})
+    def _told(self, message: Answer) -> None:
+        self._write(message)
 
     def _write(self, message: Answer) -> None:
         self._writer.write(msgspec.json.encode(message) + b"\n")
@@ -196,8 +211,9 @@ async def _play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _listen(reader: asyncio.StreamReader, control: Control, tasks: asyncio.TaskGroup) -> None:
-    while line := await reader.readline():
-        tasks.create_task(control.carry_out(line))
+    with suppress(ConnectionError):  # whoever dies with something unread resets the line
+        while line := await reader.readline():
+            tasks.create_task(control.carry_out(line))
     # Nobody is left to play for. Nothing is written any more: the history shows a writer that was cut off.
     os._exit(ORPHANED)
 

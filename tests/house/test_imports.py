@@ -86,7 +86,7 @@ def _loaded_by(statement: str) -> set[str]:
     return {name.partition(".")[0] for name in json.loads(told.stdout.splitlines()[-1])}
 
 
-@pytest.mark.parametrize("module", ["harness", "harness.cli.main"])
+@pytest.mark.parametrize("module", ["harness", "harness.cli.main", "harness.load"])
 def test_nothing_heavy_is_loaded_before_a_command_runs(module: str) -> None:
     """Help, version and completion answer at once, because libraries are loaded when they are needed."""
     assert _loaded_by(f"import {module}") & HEAVY == set()

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from harness.core.errors import EnvironmentFault
-from harness.core.ids import new_run_id
-from harness.engine.defects import server_mutant
 from harness.engine.folder import RunFolder
 from harness.engine.options import RunOptions
-from harness.engine.session import check_choices
+from harness.engine.standing import standing
 from harness.proxy.adapter import ToxiproxyServer, connect
 from harness.pytest_plugin.live.edges import spare_people
-from harness.scenario.stackfile import load_stack
-from harness.stacks.api import Order, Stack
-from harness.stacks.launchers import launcher
-from harness.stacks.proxy_choice import AUTO, EMBEDDED
+from harness.stacks.api import Stack
 from harness.stacks.watcher_client import Watcher
-
-DEFAULT_STACK = "reference"
 
 
 @dataclass(slots=True)
@@ -55,33 +47,12 @@ async def running(options: RunOptions) -> AsyncIterator[Host]:
 
     Raises ``UsageError`` for a choice that does not exist, ``EnvironmentFault`` for a stack that does not start.
     """
-    check_choices(options)
-    spec = load_stack(options.stack or DEFAULT_STACK, parameters=options.parameters)
-    run = new_run_id(f"stack-{spec.name}", options.worker)
-    folder = RunFolder.create(options.out, run)
-    key = secrets.token_hex(32)
     spare = spare_people(options.launcher)
-    async with Watcher.start(folder.journal, run=run) as watcher:
-        order = Order(
-            spec=spec,
-            processes=watcher,
-            run=run,
-            folder=folder.path,
-            people=frozenset(spare),
-            mutant=server_mutant(options.mutant),
-            key=key,
-            keep=options.keep,
-            seed=options.seed,
-            proxy=_proxy(options),
-            about={"worker": options.worker},
-        )
-        async with launcher(options.launcher).launch(order) as stack, await connect(stack.proxy.url) as server:
-            yield Host(stack, server, watcher, folder, options, key, spare=spare)
-
-
-def _proxy(options: RunOptions) -> str | None:
-    """What a test in Python will do is not known when its stack starts: unasked, it gets the server that can most."""
-    return EMBEDDED if options.proxy in {None, AUTO} else options.proxy
+    async with (
+        standing(options, people=spare) as there,
+        await connect(there.stack.proxy.url) as server,
+    ):
+        yield Host(there.stack, server, there.watcher, there.folder, options, there.key, spare=spare)
 
 
 def refuse_spoiled(host: Host) -> None:
