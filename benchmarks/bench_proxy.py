@@ -6,8 +6,8 @@ is what the proxy's process used per operation: on a shared machine that figure 
 the row ``direct`` it is what the load side itself, both ends, used: the floor under every other row.
 
 The last line has the ratios to the real Toxiproxy and says which of the bars of ``proxy_bars`` are missed. Exit code 0
-when all hold, 1 when not; 3 when the real Toxiproxy is missing, so that there is nothing to compare with, or a server
-failed.
+when all hold, 1 when not; 3 when the real Toxiproxy is missing, so that there is nothing to compare with, when there is
+no C compiler for the load side, or when a server failed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from haproxy import find_haproxy, running_haproxy
 from proxy_bars import measured, verdict
@@ -33,7 +35,7 @@ from harness.proxy.http_client import HttpApi
 from harness.stacks.proxy_choice import HOW_TO_GET_TOXIPROXY, find_toxiproxy
 from harness.testing.proxy_servers import ServerKind, running_server
 
-LOAD_SIDE = Path(__file__).with_name("proxy_load.py")
+SOURCE = Path(__file__).with_name("proxy_load.c")
 EXIT_MISSED = 1
 EXIT_NOTHING_TO_COMPARE = 3
 PASS_THROUGH = {"type": "noop", "toxicity": 0.5}
@@ -81,11 +83,21 @@ Results = dict[tuple[str, Load], Figures]
 
 
 @contextmanager
-def echo_server() -> Iterator[Variant]:
+def load_side() -> Iterator[Path]:
+    """Compile the load side for the length of the block."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise EnvironmentFault("The load side is in C and there is no cc.", hint="Debian has it in gcc and libc6-dev.")
+    with TemporaryDirectory(prefix="chat-chaos-bench-") as folder:
+        program = Path(folder, "proxy_load")
+        subprocess.run([compiler, "-O2", "-o", str(program), str(SOURCE)], check=True)
+        yield program
+
+
+@contextmanager
+def echo_server(program: Path) -> Iterator[Variant]:
     """Run the echo server; it is the variant ``direct``."""
-    process = subprocess.Popen(
-        [sys.executable, str(LOAD_SIDE), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([str(program), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with process:
         assert process.stdout is not None
         yield Variant("direct", int(process.stdout.readline()), process.pid)
@@ -113,9 +125,9 @@ def through_haproxy(upstream: int) -> Iterator[Variant]:
         yield Variant("haproxy", port, pid)
 
 
-def measure(variant: Variant, load: Load, seconds: float) -> Figures:
+def measure(program: Path, variant: Variant, load: Load, seconds: float) -> Figures:
     """Play a load in a process of its own."""
-    argv = [sys.executable, str(LOAD_SIDE), load.kind, str(variant.port), str(variant.pid)]
+    argv = [str(program), load.kind, str(variant.port), str(variant.pid)]
     done = subprocess.run(
         [*argv, str(load.connections), str(seconds)],
         capture_output=True,
@@ -128,7 +140,7 @@ def measure(variant: Variant, load: Load, seconds: float) -> Figures:
     return Figures(**json.loads(done.stdout))
 
 
-def play(variants: Sequence[Variant], rounds: int, seconds: float) -> Results:
+def play(program: Path, variants: Sequence[Variant], rounds: int, seconds: float) -> Results:
     """Measure every load on every variant in every round, the variants in another order each round."""
     seen: dict[tuple[str, Load], list[Figures]] = {}
     for number in range(rounds):
@@ -136,7 +148,7 @@ def play(variants: Sequence[Variant], rounds: int, seconds: float) -> Results:
         turn = number % len(variants)
         for load in LOADS:
             for variant in (*variants[turn:], *variants[:turn]):
-                seen.setdefault((variant.name, load), []).append(measure(variant, load, seconds))
+                seen.setdefault((variant.name, load), []).append(measure(program, variant, load, seconds))
     return {key: median(figures) for key, figures in seen.items()}
 
 
@@ -203,12 +215,13 @@ def run(rounds: int, seconds: float) -> int:
     load = os.getloadavg()[0]
     print(f"{os.cpu_count()} CPUs, load average {load:.1f} at the start: where others work too, compare CPU, not rates")
     with ExitStack() as running:
-        direct = running.enter_context(echo_server())
+        program = running.enter_context(load_side())
+        direct = running.enter_context(echo_server(program))
         kinds: list[ServerKind] = ["embedded", "toxiproxy"] if find_toxiproxy() else ["embedded"]
         servers = [running.enter_context(proxied(kind, direct.port)) for kind in kinds]
         others = [running.enter_context(through_haproxy(direct.port))] if find_haproxy() else []
         variants = [direct, *servers, *others]
-        results = play(variants, rounds, seconds)
+        results = play(program, variants, rounds, seconds)
     names = [variant.name for variant in variants]
     print(table([HEADER, *(cells(name, results) for name in names)]))
     failed = sum(figures.errors for figures in results.values())

@@ -11,6 +11,10 @@ _HIGHEST_PORT = 65535
 _LITERAL_V4 = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 
 
+SocketName = tuple[str, int] | tuple[str, int, int, int]
+"""What the system calls an end of a socket, in version 4 and 6 of IP."""
+
+
 class BadAddress(Exception):
     """The text is no address; the message is Go's."""
 
@@ -40,7 +44,7 @@ def parse(text: str) -> Address:
     return Address(host, _port(port))
 
 
-def show(name: tuple[str, int] | tuple[str, int, int, int]) -> str:
+def show(name: SocketName) -> str:
     """Return a socket's name as text."""
     return str(Address(name[0], name[1]))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from harness.core.seeds import Seed
-from harness.proxy.addresses import show
+from harness.proxy.addresses import SocketName, show
 from harness.proxy.flow import Flow
 from harness.proxy.loop import Loop
 from harness.proxy.side import Side
@@ -50,7 +50,9 @@ class Connection:
         "upstream",
     )
 
-    def __init__(self, host: Host, number: int, client: socket.socket, upstream: socket.socket, address: str) -> None:
+    def __init__(
+        self, host: Host, number: int, client: socket.socket, upstream: socket.socket, address: SocketName
+    ) -> None:
         self.loop = host.loop
         self.number = number
         self.opened_ns = time.monotonic_ns()
@@ -108,7 +110,7 @@ class Connection:
         """Return the connection as the API shows it."""
         return {
             "id": self.number,
-            "client": self._client_address,
+            "client": show(self._client_address),
             "upstream_local": show(self.upstream.sock.getsockname()),
             "opened_mono_ns": self.opened_ns,
             "bytes_up": self.up.sent,

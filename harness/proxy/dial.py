@@ -174,5 +174,7 @@ class Dial:
 
 def in_turn(ips: Sequence[str], turn: int) -> list[str]:
     """Return addresses of version 4 before those of version 6, each kind begun with another one at each turn."""
+    if len(ips) == 1:
+        return list(ips)
     kinds = ([ip for ip in ips if ":" not in ip], [ip for ip in ips if ":" in ip])
     return [kind[(place + turn) % len(kind)] for kind in kinds for place in range(len(kind))]

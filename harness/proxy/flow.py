@@ -63,8 +63,10 @@ class Flow:
     def install(self, toxics: Iterable[ToxicSpec]) -> None:
         """Put the toxics that strike this connection behind those already there."""
         if not self.done:
-            self._stages += [TOXICS[toxic.type](self, toxic) for toxic in toxics if self._owner.struck_by(toxic)]
-            self._relink()
+            struck = [TOXICS[toxic.type](self, toxic) for toxic in toxics if self._owner.struck_by(toxic)]
+            if struck:
+                self._stages += struck
+                self._relink()
 
     def update(self, toxic: ToxicSpec) -> None:
         """Let a toxic's new attributes and toxicity act."""

@@ -64,6 +64,7 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._doomed: list[socket.socket] = []
+        self._changed: dict[int, int] = {}
         self._posted: deque[Callable[[], None]] = deque()
         self._stopping = False
         self.tubes = Tubes()
@@ -83,12 +84,13 @@ class Loop:
         self._epoll.register(fd, mask)
 
     def change(self, fd: int, mask: int) -> None:
-        """Wait for other events of a watched descriptor; errors and hang-ups always come."""
-        self._epoll.modify(fd, mask)
+        """Wait for other events of a watched descriptor from the next round on; errors and hang-ups always come."""
+        self._changed[fd] = mask
 
     def mute(self, fd: int) -> None:
         """Hear nothing of a descriptor any more, not even that it hung up."""
         del self._handlers[fd], self._watchers[fd]
+        self._changed.pop(fd, None)
         self._epoll.unregister(fd)
 
     def discard(self, sock: socket.socket) -> None:
@@ -96,6 +98,7 @@ class Loop:
         fd = sock.fileno()
         if self._handlers.pop(fd, None) is not None:
             del self._watchers[fd]
+            self._changed.pop(fd, None)
         self._doomed.append(sock)
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
@@ -120,6 +123,8 @@ class Loop:
             self._round(self._pause())
             if self._timers:
                 self._fire()
+            if self._changed:
+                self._change()
             if self._doomed:
                 self._bury()
 
@@ -173,6 +178,12 @@ class Loop:
             callback()
         except Exception:  # noqa: BLE001 - as in _round
             traceback.print_exc(file=sys.stderr)
+
+    def _change(self) -> None:
+        """Only now: a connection that ends is paused first, and most pauses are over within the round."""
+        for fd, mask in self._changed.items():
+            self._epoll.modify(fd, mask)
+        self._changed.clear()
 
     def _bury(self) -> None:
         for sock in self._doomed:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.core.seeds import Seed
-from harness.proxy.addresses import BadAddress, parse
+from harness.proxy.addresses import BadAddress, SocketName, parse
 from harness.proxy.connection import Connection
 from harness.proxy.counters import Totals
 from harness.proxy.dial import Dial, Resolver
@@ -196,7 +196,7 @@ class Proxy:
             raise BadAddress(f"lookup {address.host}: no such host")
         return str(type(address)(ips[0], address.port))
 
-    def _accepted(self, client: socket.socket, name: str) -> None:
+    def _accepted(self, client: socket.socket, name: SocketName) -> None:
         dial = Dial(self.loop, lambda upstream: self._dialled(dial, name, upstream))
         self._arrivals[dial] = client
         try:
@@ -204,7 +204,7 @@ class Proxy:
         except BadAddress:
             self._dialled(dial, name, None)
 
-    def _dialled(self, dial: Dial, name: str, upstream: socket.socket | None) -> None:
+    def _dialled(self, dial: Dial, name: SocketName, upstream: socket.socket | None) -> None:
         client = self._arrivals.pop(dial)
         if upstream is None:
             self._totals.refused += 1

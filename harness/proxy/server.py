@@ -19,7 +19,7 @@ from pathlib import Path
 
 from harness.core.errors import ChatChaosError, EnvironmentFault, UsageError
 from harness.core.seeds import Seed, fresh_seed
-from harness.proxy.addresses import Address, is_literal
+from harness.proxy.addresses import Address, SocketName, is_literal
 from harness.proxy.decode import new_proxies
 from harness.proxy.dial import Resolver
 from harness.proxy.errors import ApiError
@@ -79,7 +79,7 @@ class Server:
         """End ``run``; may be called from a signal handler or another thread."""
         self._loop.stop()
 
-    def _accepted(self, sock: socket.socket, _name: str) -> None:
+    def _accepted(self, sock: socket.socket, _name: SocketName) -> None:
         HttpConnection(self._loop, sock, self._api, self._resolver)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import struct
 from collections import deque
@@ -17,10 +18,7 @@ HIGH_WATER = 256 * 1024
 """Bytes that may wait for one socket before the sender is no longer read; bulk in a pipe may be four times as much."""
 
 _GATHER = 256  # queued pieces sent by one call
-_BUFFER_SIZE = 256 * 1024
-_BUFFER = bytearray(_BUFFER_SIZE)  # shared: what is read leaves it before the next read
-_VIEW = memoryview(_BUFFER)
-_STILL_BULK = 64 * 1024  # what comes in smaller pieces is copied again
+_BULK = 64 * 1024  # what comes in smaller pieces is read and written, what fills this goes through a pipe
 _CANNOT_MOVE = frozenset({errno.EINVAL, errno.ENOSYS})
 _LINGER_RESET = struct.pack("ii", 1, 0)
 
@@ -58,8 +56,8 @@ class Side:
     """A socket with its queue of unsent bytes; bytes of a direction without active toxics go straight across."""
 
     __slots__ = (
-        "_bulk", "_fd", "_loop", "_mask", "_read", "_send_across", "_tube", "_watched", "fed_by", "feeds", "peer",
-        "queue", "queued", "sock",
+        "_bulk", "_fd", "_loop", "_mask", "_send_across", "_tube", "_watched", "fed_by", "feeds", "peer", "queue",
+        "queued", "sock",
     )  # fmt: skip
 
     feeds: Direction
@@ -76,7 +74,6 @@ class Side:
         self._watched = False
         self._bulk = False
         self._tube: Tube | None = None  # bytes that wait, older than those of the queue
-        self._read = sock.recv_into
 
     def join(self, peer: Side, feeds: Direction, fed_by: Direction) -> None:
         """Tie the side to the other one and to the two directions."""
@@ -160,31 +157,32 @@ class Side:
     def drain(self) -> None:
         """Read away what has come, because closing a socket with unread bytes destroys those sent last."""
         with contextlib.suppress(OSError):
-            self._read(_BUFFER)
+            os.read(self._fd, HIGH_WATER)
 
     def _receive(self) -> None:
         feeds = self.feeds
         if self._bulk and feeds.direct and not self.peer.queued and self._moved():
             return
         try:
-            count = self._read(_BUFFER)
+            data = os.read(self._fd, _BULK)
         except BlockingIOError:
             return
         except OSError:
             self.lost()
             feeds.source_ended()
             return
-        if not count:
+        if not data:
             feeds.source_ended()
             return
+        count = len(data)
         feeds.received += count
-        if count == _BUFFER_SIZE:
+        if count == _BULK:
             self._bulk = True
         if not feeds.direct or self.peer.queued:
-            feeds.push(bytes(_VIEW[:count]))
+            feeds.push(data)
             return
         try:
-            sent = self._send_across(_VIEW[:count])
+            sent = self._send_across(data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -192,7 +190,7 @@ class Side:
             return
         feeds.sent += sent
         if sent != count:
-            self.peer.enqueue(memoryview(bytes(_VIEW[sent:count])))
+            self.peer.enqueue(memoryview(data)[sent:])
             self.pause()
 
     def _moved(self) -> bool:
@@ -207,7 +205,7 @@ class Side:
             if problem.errno in _CANNOT_MOVE:
                 self._loop.tubes.give_up()
             return False  # reading will meet it again and tell
-        self._bulk = count >= _STILL_BULK
+        self._bulk = count >= _BULK
         if not count:
             self._loop.tubes.give_back(tube)
             self.feeds.source_ended()
