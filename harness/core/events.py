@@ -6,7 +6,7 @@ message bodies and secrets (digests and references stand in for them).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -106,6 +106,7 @@ EVENT_NAMES = frozenset(
         "push_token_dropped",
         # a device and its credentials
         "connection_opened",
+        "connection_resumed",
         "connection_lost",
         "token_issued",
         "token_expired",
@@ -115,6 +116,7 @@ EVENT_NAMES = frozenset(
         "person_online",
         "person_offline",
         "sync_completed",
+        "sync_gap_filled",
         # a client program of the user's ended, fell silent or wrote what is no line
         "client_broken",
         # who may see a conversation: beginning and end of each change, as its actor saw it
@@ -141,3 +143,14 @@ EVENT_NAMES = frozenset(
         "writer_closed",
     }
 )
+
+BY_SEVERAL_WAYS = ("recipient_online_delivered", "recipient_synced")
+_VIA = " via "
+SIGHTS = EVENT_NAMES | {f"{event}{_VIA}{way}" for event in BY_SEVERAL_WAYS for way in get_args(Via)}
+"""What a scenario may demand to be seen: an event, or one that came by a certain way."""
+
+
+def sight(words: str) -> tuple[str, str | None]:
+    """Return the event of a sight, and the way where it names one."""
+    event, _, way = words.partition(_VIA)
+    return event, way or None

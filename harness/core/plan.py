@@ -92,6 +92,7 @@ class FaultPlan:
     params: dict[str, ParamValue] = field(default_factory=dict)
     min_exposed: int = 1
     must_see: tuple[str, ...] = ()
+    """Events by name, or ``NAME via WAY`` for those that came by one of several ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,8 @@ class ScenarioPlan:
     """Defects of a naive client, by name (client mutants)."""
     tags: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    parameters: dict[str, str] = field(default_factory=dict)
+    """Parameters of the stack without which the scenario would not be what it is about."""
     matrix: dict[str, str] = field(default_factory=dict)
     recover_within_s: float = 10.0
     slos: tuple[SloPlan, ...] = ()

@@ -90,10 +90,13 @@ class EmbeddedService:
     """A service as a local process; ``${...}`` in every text is filled in by the launcher.
 
     Before its first start ``files`` are written below its data folder and the commands of ``prepare`` are run in turn;
-    ``venv`` is made on this machine once and lies at ``${venv}``.
+    ``venv`` is made on this machine once and lies at ``${venv}``. ``requires`` are programs, or patterns of paths, that
+    have to be there before, which the command ``install`` sees to.
     """
 
     run: tuple[str, ...]
+    requires: tuple[str, ...] = ()
+    install: str = ""
     env: dict[str, str] = field(default_factory=dict)
     venv: Venv | None = None
     files: dict[str, str] = field(default_factory=dict)

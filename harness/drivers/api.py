@@ -164,11 +164,15 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a sync: ``more`` tells whether the cursor has further items behind it."""
+    """One page of a sync: ``more`` tells whether the cursor has further items behind it.
+
+    ``filled`` is in how many conversations the service had left something out that was then fetched on its own.
+    """
 
     items: tuple[Delivered, ...]
     cursor: str
     more: bool
+    filled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +266,14 @@ class Groups(Protocol):
     async def unblock(self, user: str) -> Refused | Unknown | None:
         """Take a block back."""
         ...
+
+
+@runtime_checkable
+class Resumption(Protocol):
+    """What a session knows besides where a connection that was lost can be gone on with."""
+
+    resumed: bool
+    """Whether this one goes on with what the device's last had, and the service sends what that had missed."""
 
 
 @runtime_checkable

@@ -29,6 +29,7 @@ from harness.drivers.api import (
     ReceiptState,
     Refreshed,
     Refused,
+    Resumption,
     Session,
     Stored,
     Unknown,
@@ -107,6 +108,7 @@ class _Session:
         self._names = names
         self.connection = inner.connection
         self.credential = inner.credential
+        self.resumed = isinstance(inner, Resumption) and inner.resumed
 
     async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:
         if message.recipient is not None:

@@ -10,6 +10,10 @@ from harness.core.stack import StackSpec
 from harness.drivers.defects import DEFECTS
 from harness.drivers.registry import PROGRAMS
 from harness.reference.mutants import MUTANTS
+from harness.stacks.filling import placeholders
+
+MUTANT = "mutant"
+"""The placeholder by which a stack file takes a defect."""
 
 
 def titles() -> Mapping[str, str]:
@@ -20,6 +24,13 @@ def titles() -> Mapping[str, str]:
 def server_mutant(name: str | None) -> str | None:
     """Return the name if it is a defect of the backend, which the launcher has to plant."""
     return name if name in MUTANTS else None
+
+
+def plantable(name: str, spec: StackSpec) -> bool:
+    """Tell whether a defect can be planted where a stack is played: those of the client in any, others by its file."""
+    programs = (form for service in spec.services.values() for form in (service.embedded, service.docker) if form)
+    texts = (text for program in programs for text in (*program.run, *program.env.values()))
+    return name in DEFECTS or any(MUTANT in placeholders(text) for text in texts)
 
 
 def as_played(plan: ScenarioPlan, mutant: str | None, spec: StackSpec) -> ScenarioPlan:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.core.events import sight
 from harness.core.plan import FaultPlan
 from harness.core.results import CheckResult, FaultResult
 from harness.core.stack import covers
@@ -63,7 +64,8 @@ SELECT count(DISTINCT op) FROM flights WHERE left_ns <= $ended AND (arrived_ns I
 
 SEEN_SQL = """
 SELECT count(*) FROM events
-WHERE event = $event AND mono_ns >= $began AND (device IS NULL OR list_contains($devices, device))
+WHERE event = $event AND ($way IS NULL OR via = $way)
+  AND mono_ns >= $began AND (device IS NULL OR list_contains($devices, device))
 """
 
 
@@ -169,10 +171,9 @@ class _Climb:
         return self._count(sql, **self._window, devices=self._devices, offset_ns=offset_ns) > 0
 
     def _saw_what_it_must(self) -> bool:
-        began = self._window["began"]
-        return all(
-            self._count(SEEN_SQL, event=name, began=began, devices=self._devices) for name in self._plan.must_see
-        )
+        common = {"began": self._window["began"], "devices": self._devices}
+        wanted = map(sight, self._plan.must_see)
+        return all(self._count(SEEN_SQL, event=event, way=way, **common) for event, way in wanted)
 
     def _count(self, sql: str, **values: object) -> int:
         row = self._history.db.execute(sql, values).fetchone()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.core.errors import NothingSelected
 from harness.core.plan import ScenarioPlan
 from harness.core.results import RunResult
 from harness.core.verdicts import Verdict
-from harness.engine.defects import titles
+from harness.engine.defects import plantable, titles
 from harness.engine.options import RunOptions
 from harness.engine.session import Job, check_choices, job_for, playable, run_jobs, stack_for
 from harness.engine.stream import Listener
@@ -59,7 +59,8 @@ async def run_matrix(
     plans = [plan for plan in plans if playable(Job(plan, stack_for(plan, options), options), listener)]
     if not plans:
         raise NothingSelected("no scenario was left to run", hint="see what was skipped above, or widen the selection")
-    wanted = [(plan, mutant) for mutant, chosen in _columns(plans, full=full) for plan in chosen for _ in range(repeat)]
+    columns = _columns(plans, lambda plan, mutant: plantable(mutant, stack_for(plan, options)), full=full)
+    wanted = [(plan, mutant) for mutant, chosen in columns for plan in chosen for _ in range(repeat)]
     jobs = [job_for(plan, replace(options, mutant=mutant)) for plan, mutant in wanted]
     results = await run_jobs(jobs, listener, at_once=options.jobs)
     found: dict[tuple[str, str | None], list[RunResult]] = {}
@@ -78,9 +79,11 @@ def never_caught(cells: Sequence[Cell]) -> list[str]:
     return [name for name in titles() if name not in proven]
 
 
-def _columns(plans: Sequence[ScenarioPlan], *, full: bool) -> Iterator[tuple[str | None, list[ScenarioPlan]]]:
+def _columns(
+    plans: Sequence[ScenarioPlan], plantable_in: Callable[[ScenarioPlan, str], bool], *, full: bool
+) -> Iterator[tuple[str | None, list[ScenarioPlan]]]:
     yield None, list(plans)
     for mutant in titles():
-        wanted = [plan for plan in plans if full or mutant in plan.catches]
+        wanted = [plan for plan in plans if mutant in plan.catches or (full and plantable_in(plan, mutant))]
         if wanted:
             yield mutant, wanted

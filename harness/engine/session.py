@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import platform
 import secrets
 import shlex
@@ -35,6 +36,7 @@ from harness.scenario.stackfile import load_stack
 from harness.scenario.units import format_rate
 from harness.stacks.capabilities import unavailable
 from harness.stacks.launchers import EMBEDDED, LAUNCHERS, check_launcher
+from harness.stacks.presence import absent
 from harness.stacks.proxy_choice import AUTO, EXTENSIONS, Choice, check_proxy
 
 JUDGES = 2
@@ -183,15 +185,22 @@ def _one_of(what: str, value: str, known: Sequence[str]) -> None:
 
 def stack_for(plan: ScenarioPlan, options: RunOptions) -> StackSpec:
     """Load the stack that a scenario runs against: its own, or the one that the user chose."""
-    return load_stack(options.stack or plan.stack, parameters=options.parameters)
+    # What lacks something that the scenario is about may lack the parameters, too; it is going to be skipped.
+    own = {} if plan.absent else plan.parameters
+    return load_stack(options.stack or plan.stack, parameters={**own, **options.parameters})
 
 
 def playable(job: Job, listener: Listener) -> bool:
     """Tell whether a scenario can be played as chosen; one that cannot is told to the listener."""
-    reasons = unsupported(job.plan, job.spec, launcher=job.options.launcher, proxy=job.options.proxy)
-    if reasons:
+    options = job.options
+    if reasons := unsupported(job.plan, job.spec, launcher=options.launcher, proxy=options.proxy):
         listener(RunSkipped(job.plan, f"unsupported: {'; '.join(reasons)}"))
-    return not reasons
+        return False
+    # Who names a stack wants it, and is told what is missing; who plays a folder wants what can be played here.
+    lack = absent(job.spec, options.launcher, os.environ) if options.stack is None else None
+    if lack:
+        listener(RunSkipped(job.plan, f"not on this machine: {lack}"))
+    return lack is None
 
 
 def unsupported(plan: ScenarioPlan, spec: StackSpec, *, launcher: str, proxy: str | None = None) -> list[str]:

@@ -33,9 +33,11 @@ def explain(plan: ScenarioPlan, spec: StackSpec) -> str:
 def _lines(plan: ScenarioPlan, spec: StackSpec) -> Iterator[str]:
     yield f"{plan.id}: {plan.title}"
     yield f"  stack     {spec.name}, spoken to by driver {spec.driver}"
+    if plan.parameters:
+        yield f"  set       {', '.join(f'{name}={value}' for name, value in plan.parameters.items())}"
     missing = sorted(set(plan.needs) - spec.capabilities)
-    if missing:
-        yield f"  skipped   the stack lacks {', '.join(missing)}"
+    if missing or plan.absent:
+        yield f"  skipped   {'; '.join(plan.absent) or 'the stack lacks ' + ', '.join(missing)}"
     yield f"  people    {_people(plan.people)}"
     if plan.defects:
         yield f"  client    naive: {', '.join(plan.defects)}"

@@ -132,7 +132,10 @@ class ExpectFaultModel(Section):
     """What a fault must have touched for the run to count."""
 
     min_exposed: Count = Field(default=1, description="operations in flight across the fault, at least")
-    must_see: list[str] = Field(default=[], description="events that must be seen while or after the fault holds")
+    must_see: list[str] = Field(
+        default=[],
+        description="events that must be seen while or after the fault holds; 'EVENT via offline': by that way",
+    )
 
 
 class ExpectModel(Section):
@@ -155,6 +158,9 @@ class ScenarioModel(Section):
     tags: list[Name] = Field(default=[])
     stack: str = Field(description="name or path of a stack file; --stack overrides it")
     needs: list[str] = Field(default=[], description="capabilities without which the scenario is not run")
+    set_: dict[Name, AxisValue] = Field(
+        default={}, alias="set", description="parameters of the stack for this scenario; --set overrides them"
+    )
     matrix: dict[Name, Annotated[list[AxisValue], Field(min_length=1)]] = Field(
         default={}, description='axes: the scenario runs once for each combination; used as "${matrix.AXIS}"'
     )

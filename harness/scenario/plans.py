@@ -52,6 +52,7 @@ def make_plan(
         defects=tuple(model.defects),
         tags=tuple(model.tags),
         needs=_needs(scene),
+        parameters={name: shown(value) for name, value in model.set_.items()},
         matrix={axis: shown(value) for axis, value in entry.items()},
         recover_within_s=model.expect.slo.recover_within,
         slos=model.expect.slo.plans(),

@@ -16,6 +16,7 @@ from harness.scenario.yaml12 import Path
 def check_references(scene: Scene) -> Iterator[Mistake]:
     """Yield every mention of something that does not exist, and every fault that does not fit its target."""
     yield from _people(scene)
+    yield from _parameters(scene)
     yield from _client(scene)
     yield from _workload(scene)
     for name, fault in scene.model.faults.items():
@@ -30,6 +31,13 @@ def _people(scene: Scene) -> Iterator[Mistake]:
         for name in sorted(of_crowd & set(people)):
             text = f"{quoted(name)} is also the name of one of the crowd '{crowd}'"
             yield Mistake(("people", name), "duplicate-name", text, on_key=True)
+
+
+def _parameters(scene: Scene) -> Iterator[Mistake]:
+    known = None if scene.stack is None else scene.stack.parameters
+    for name in scene.model.set_:
+        if known is not None and name not in known:
+            yield unknown("parameter of the stack", name, ("set", name), known, on_key=True)
 
 
 def _client(scene: Scene) -> Iterator[Mistake]:
@@ -77,7 +85,7 @@ def _expect(scene: Scene) -> Iterator[Mistake]:
     for name, fault in expect.faults.items():
         path: Path = ("expect", "faults", name)
         yield from _given(scene.fault(name, path, on_key=True))
-        yield from _all_known("event", fault.must_see, (*path, "must_see"), words.events)
+        yield from _all_known("event", fault.must_see, (*path, "must_see"), words.sights)
     for mutant, check in expect.catches.items():
         path = ("expect", "catches", mutant)
         if mutant not in (mutants := {*words.mutants, *words.defects}):

@@ -177,6 +177,7 @@ def _texts(service: ServiceModel) -> Iterator[tuple[tuple[str | int, ...], str]]
 
 def _preparing(program: EmbeddedModel) -> Iterator[tuple[tuple[str | int, ...], str]]:
     yield from ((("embedded", "files", name), text) for name, text in program.files.items())
+    yield from ((("embedded", "requires", index), text) for index, text in enumerate(program.requires))
     for number, command in enumerate(program.prepare):
         yield from ((("embedded", "prepare", number, index), text) for index, text in enumerate(command))
     if program.venv is not None:
@@ -281,6 +282,8 @@ def _composed(name: str, model: ComposeServiceModel | None) -> ComposeService | 
 def _embedded(model: EmbeddedModel) -> EmbeddedService:
     return EmbeddedService(
         run=tuple(model.run),
+        requires=tuple(model.requires),
+        install=model.install,
         env=dict(model.env),
         venv=_venv(model.venv) if model.venv else None,
         files=dict(model.files),

@@ -107,6 +107,10 @@ class EmbeddedModel(Section):
     """A service as a local process."""
 
     run: list[str] = Field(min_length=1, description="program and arguments; no shell is involved")
+    requires: list[str] = Field(
+        default=[], description="programs that the machine has to have; with a slash, paths, in which * stands for any"
+    )
+    install: str = Field(default="", description="the command that brings what is required")
     env: dict[str, str] = Field(default={})
     venv: VenvModel | None = Field(default=None, description="where it is a Python program; it lies at ${venv}")
     files: dict[RelativePath, str] = Field(default={}, description="written to ${data} before the first start")

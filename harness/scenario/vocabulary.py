@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from harness.core.events import EVENT_NAMES
+from harness.core.events import EVENT_NAMES, SIGHTS
 from harness.faults.api import FaultKind
 
 
@@ -19,6 +19,7 @@ class Vocabulary:
     mutants: Collection[str]
     defects: Collection[str] = ()
     events: Collection[str] = EVENT_NAMES
+    sights: Collection[str] = SIGHTS
 
 
 @cache

@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from harness.core.clock import Clock, SystemClock
@@ -18,11 +17,12 @@ from harness.providers.registry import provider_kind
 from harness.proxy.adapter import ToxiproxyServer
 from harness.stacks.api import Order, Processes, Stack
 from harness.stacks.embedded_stack import EmbeddedStack, Proxies
-from harness.stacks.filling import fill, placeholders
+from harness.stacks.filling import placeholders
 from harness.stacks.folders import OWNER_FILE
 from harness.stacks.inherited import inherited
 from harness.stacks.making import Maker
 from harness.stacks.ports import LOOPBACK, Ports
+from harness.stacks.presence import wanted_venv, without_program
 from harness.stacks.proxy_choice import EMBEDDED, IMAGE
 from harness.stacks.proxy_server import edges, make_proxies, running_proxy_server
 from harness.stacks.venvs import ensure
@@ -51,6 +51,8 @@ class EmbeddedLauncher:
         reachable = {*programs, *kinds}
         links = {name: link for name, link in edges(spec, self.name, order.people).items() if link.service in reachable}
         _check(spec, programs, links, order.mutant)
+        if lack := without_program(spec, self._environment):
+            raise lack.fault()
         base = inherited(self._environment)
         logs = order.folder / "logs"
         venvs = await _venvs(spec, programs, processes, environ=self._environment, logs=logs)
@@ -114,13 +116,10 @@ async def _venvs(
     logs: Path,
 ) -> dict[str, Path]:
     """Virtual environments of the services that run from one, made where they are missing."""
-    known = {f"parameters.{name}": value for name, value in spec.parameters.items()}
     made = {}
     for name, program in programs.items():
         if program.venv is not None:
-            where = f"stack {spec.name}, venv of service {name}"
-            version = fill(program.venv.version, known, environment=environ, where=where)
-            wanted = replace(program.venv, version=version)
+            wanted = wanted_venv(spec, name, program.venv, environ)
             made[name] = await ensure(wanted, processes, environ=environ, log=logs / f"{name}-install.log")
     return made
 

@@ -9,15 +9,15 @@ from typing import cast
 from harness.core.stack import StackSpec
 from harness.stacks.api import Launcher
 
-EMBEDDED, COMPOSE, EXTERNAL = "embedded", "compose", "external"
+EMBEDDED, DOCKER, COMPOSE, EXTERNAL = "embedded", "docker", "compose", "external"
 _CLASSES = {
     EMBEDDED: "harness.stacks.embedded:EmbeddedLauncher",
-    "docker": "harness.stacks.docker_launcher:DockerLauncher",
+    DOCKER: "harness.stacks.docker_launcher:DockerLauncher",
     COMPOSE: "harness.stacks.compose:ComposeLauncher",
     EXTERNAL: "harness.stacks.external:ExternalLauncher",
 }
 LAUNCHERS = tuple(_CLASSES)
-IN_CONTAINERS = frozenset({"docker", COMPOSE})
+IN_CONTAINERS = frozenset({DOCKER, COMPOSE})
 
 
 def launcher(name: str) -> Launcher:

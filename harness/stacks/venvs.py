@@ -39,6 +39,11 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return Path(root) / "chat-chaos" / "venvs"
 
 
+def home_of(venv: Venv, environ: Mapping[str, str]) -> Path:
+    """Return where an environment lies once it is made; raises ``UsageError`` for a version that is none."""
+    return cache_folder(environ) / f"{venv.package}-{venv.version}-{_digest(requirements(venv))}"
+
+
 def requirements(venv: Venv) -> list[str]:
     """Return what pip is asked for; raises ``UsageError`` for a version that is none."""
     if not _VERSION.fullmatch(venv.version):
@@ -55,7 +60,7 @@ async def ensure(
     Raises ``EnvironmentFault`` with pip's own words when it cannot be made.
     """
     wanted = requirements(venv)
-    folder = cache_folder(environ) / f"{venv.package}-{venv.version}-{_digest(wanted)}"
+    folder = home_of(venv, environ)
     if folder.is_dir():
         return folder
     async with _one_at_a_time(folder, lambda: say(f"waiting for another run that installs {wanted[0]}")):

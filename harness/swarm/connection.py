@@ -18,6 +18,7 @@ from harness.drivers.api import (
     Driver,
     Endpoint,
     Refused,
+    Resumption,
     Session,
     TokenRejected,
     Unknown,
@@ -172,9 +173,9 @@ class Connection:
         self._up.clear()
 
     def _record_opened(self, session: Session) -> None:
-        self._recorder.record(
-            "connection_opened", device=self._device.id, connection=session.connection, link=self._link
-        )
+        resumed = isinstance(session, Resumption) and session.resumed
+        for event in ("connection_opened", *(["connection_resumed"] if resumed else [])):
+            self._recorder.record(event, device=self._device.id, connection=session.connection, link=self._link)
 
     def _record_lost(self, session: Session, error_code: str, *, clean: bool) -> None:
         self.last_error = error_code

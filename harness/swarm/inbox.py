@@ -123,6 +123,9 @@ class Inbox:
                 "recipient_synced", item, via=item.via or "sync", cursor_from=before, cursor_to=page.cursor
             )
             self._acknowledge(item)
+        if page.filled:
+            detail = {"conversations": page.filled}
+            self._recorder.record("sync_gap_filled", device=self._device.id, cursor_from=before, detail=detail)
 
     def _acknowledge(self, item: Delivered) -> None:
         """Queue what the sender is told of a message, once per message; own messages need no word."""

@@ -43,6 +43,7 @@ class ScriptedSession:
 
     connection: str = "c1"
     credential: str = "token"
+    resumed: bool = False
     answers: deque[Answer] = field(default_factory=deque)
     pages: deque[Page | Refused | Unknown] = field(default_factory=deque)
     sent: list[tuple[str, int]] = field(default_factory=list)

@@ -148,6 +148,15 @@ def test_what_the_scenario_demands_has_to_be_there(story: Story, plan: dict[str,
     assert story.climb(**plan).gap == gap
 
 
+@pytest.mark.parametrize(("way", "gap"), [("offline", None), ("carbon", "vacuous")])
+def test_what_must_be_seen_must_come_by_the_way_that_is_demanded(story: Story, way: str, gap: str | None) -> None:
+    """What came from the offline store did not come as a copy."""
+    for step in (story.commanded, story.installed, story.torn, story.in_flight, story.healed):
+        step()
+    story.builder.add("recipient_online_delivered", HEALED_S, device="alice/phone", via="offline", message_id="m")
+    assert story.climb(must_see=(f"recipient_online_delivered via {way}",)).gap == gap
+
+
 def test_a_service_that_did_not_come_back(story: Story) -> None:
     """The check of recovery failed: the last rung is missing."""
     for step in (story.commanded, story.installed, story.in_flight, story.torn, story.healed):

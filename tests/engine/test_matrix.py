@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.core.verdicts import Verdict
-from harness.engine.defects import titles
+from harness.engine.defects import plantable, titles
 from harness.engine.matrix import Cell, never_caught
+from harness.scenario.stackfile import load_stack
 from harness.testing.results import judged
 
 
@@ -29,6 +30,13 @@ def test_a_mutant_has_to_be_caught_by_the_expected_check_every_time() -> None:
 def test_a_mutant_of_which_nothing_is_expected_may_pass_or_fail(verdict: Verdict, *, holds: bool) -> None:
     """Only a broken environment spoils such a cell."""
     assert Cell("s", "m", None, (judged(verdict),)).holds is holds
+
+
+def test_defects_of_the_service_are_planted_only_where_its_stack_takes_them() -> None:
+    """Those of a client can be played against any server."""
+    assert plantable("ack_before_store", load_stack("reference"))
+    assert not plantable("ack_before_store", load_stack("prosody"))
+    assert plantable("resends_with_new_id", load_stack("prosody"))
 
 
 def test_a_mutant_without_a_scenario_that_catches_it_is_named() -> None:

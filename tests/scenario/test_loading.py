@@ -167,6 +167,27 @@ def test_a_broken_stack_is_told_once(load: Load, change: Change, tmp_path: Path)
     assert {Path(item.file).name for item in caught.value.diagnostics} == {"mine.yaml"}
 
 
+def test_a_scenario_sets_parameters_of_its_stack(load: Load, scenario: str) -> None:
+    """They come as texts, those of the matrix too; a parameter that the stack has not is a mistake."""
+    text = f'{scenario}set: {{token_ttl: 3, rate_per_user: "${{matrix.r}}"}}\nmatrix: {{r: [5, 6]}}\n'
+    assert [plan.parameters["rate_per_user"] for plan in load(text)] == ["5", "6"]
+    assert load(text)[0].parameters["token_ttl"] == "3"
+    with pytest.raises(BadFile) as caught:
+        load(f"{scenario}set: {{token_tll: 3}}\n")
+    [mistake] = caught.value.diagnostics
+    assert mistake.text == "no parameter of the stack is called 'token_tll'"
+
+
+def test_what_must_be_seen_may_name_the_way(load: Load, scenario: str) -> None:
+    """Only of events that come by several ways, and only ways that there are."""
+    wanted = "expect: {faults: {cut: {must_see: [recipient_synced via archive]}}}\n"
+    [plan] = load(scenario + wanted)
+    assert plan.faults[0].must_see == ("recipient_synced via archive",)
+    for wrong in ("recipient_synced via mail", "rate_limited via live"):
+        with pytest.raises(BadFile):
+            load(scenario + wanted.replace("recipient_synced via archive", wrong))
+
+
 def test_another_stack_replaces_the_files_own(load: Load, change: Change) -> None:
     """With ``--stack`` the file's own stack need not exist; links are looked up in the other."""
     (plan,) = load(change("stack: reference", "stack: elsewhere"), stack=load_stack("reference"))

@@ -110,6 +110,22 @@ def test_the_cursor_goes_on_over_reconnects_and_pages(play: PlayDevice) -> None:
     assert [(line.get("cursor_from"), line["cursor_to"]) for line in synced] == [(None, "1"), ("1", "2")]
 
 
+def test_a_connection_that_goes_on_and_a_gap_that_was_filled_are_told(play: PlayDevice) -> None:
+    """What a protocol offers besides shows in the history, so that a scenario can demand it."""
+    first, second = ScriptedSession("c1"), ScriptedSession("c2", pages=deque([Page((), "1", more=False, filled=2)]))
+    second.resumed = True
+
+    async def scene(agent: DeviceAgent) -> None:
+        agent.come_online()
+        await agent.follow_to_end()
+        first.pushed.put_nowait(LOST)
+        await asyncio.sleep(5)
+
+    lines = play(ScriptedDriver(dials=deque([first, second])), scene)
+    assert [line["connection"] for line in events_of(lines, "connection_resumed")] == ["c2"]
+    assert [line["detail"] for line in events_of(lines, "sync_gap_filled")] == [{"conversations": 2}]
+
+
 @pytest.mark.parametrize(
     "trouble", [Unknown("connection_lost"), Refused("oops", http_status=400), Page((for_bob(1),), "0", more=True)]
 )

@@ -109,11 +109,13 @@ class MatrixSession:
         if isinstance(answer, Refused | Unknown):
             return answer
         items: list[Delivered] = []
+        filled = 0
         async for news in self._server.news(self.credential, answer, since=cursor):
             if isinstance(news, Refused | Unknown):
                 return news
             items.extend(self._messages(news))
-        return Page(tuple(items), answer.next_batch, more=answer.next_batch != cursor)
+            filled += news.filled
+        return Page(tuple(items), answer.next_batch, more=answer.next_batch != cursor, filled=filled)
 
     async def mark(self, message_id: str, state: ReceiptState) -> Refused | Unknown | None:
         """Tell that a message was read; that it was delivered nobody is told in this protocol."""

@@ -42,11 +42,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What is new in one room, in the room's order; ``whole`` if nothing lies between it and the room's beginning."""
+    """What is new in one room, in the room's order; ``filled`` if a part had been left out and was fetched."""
 
     room: str
     events: tuple[RoomEvent, ...]
     receipts: tuple[Receipt, ...] = ()
+    filled: bool = False
 
 
 class Homeserver:
@@ -80,7 +81,7 @@ class Homeserver:
             if isinstance(earlier, Refused | Unknown):
                 yield earlier
                 return
-            yield News(name, (*earlier, *room.timeline.events), tuple(receipts(room)))
+            yield News(name, (*earlier, *room.timeline.events), tuple(receipts(room)), filled=bool(earlier))
 
     async def _gap(
         self, token: str, name: str, room: Room, since: str | None

@@ -29,6 +29,7 @@ from harness.drivers.xmpp.stanzas import conversation
 from harness.drivers.xmpp.stream import Ended, Stream, failed
 from harness.drivers.xmpp.xml import BadStream
 
+CAPABILITIES = frozenset({"archive_pages", "carbons", "offline_store", "stream_resumption"})
 ORACLE = "oracle"
 ORACLE_LIMIT_S = 10.0
 OPTIONS = ("domain", "back", "acks", "ping", "push_service")
@@ -65,7 +66,7 @@ class XmppDriver:
     rejected_without_effect: frozenset[int] = frozenset()
 
     def __init__(self, manners: Manners, back: Back) -> None:
-        self.capabilities: frozenset[str] = frozenset({"push"} if manners.push_service else ())
+        self.capabilities = CAPABILITIES | frozenset({"push"} if manners.push_service else ())
         self._manners = manners
         self._back = back
         self._standings: defaultdict[str, Standing] = defaultdict(Standing)

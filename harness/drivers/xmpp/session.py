@@ -84,6 +84,7 @@ class XmppSession:
     def __init__(self, stream: Stream, standing: Standing, user: str, manners: Manners, *, connection: str) -> None:
         self.connection = connection
         self.credential = ""
+        self.resumed = standing.resumed
         self._stream = stream
         self._standing = standing
         self._counters = standing.counters

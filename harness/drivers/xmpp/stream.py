@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
+from contextlib import suppress
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from harness.drivers.xmpp.xml import STREAMS, BadStream, Element, Parser
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 FORBIDDEN = 403
 """Not 401: a password that is not taken is no token that has run out, and no other is to be had."""
+GOODBYE_S = 1.0
 _CHUNK = 65536
 
 
@@ -99,14 +101,24 @@ class Stream:
         return element
 
     async def close(self, *, abrupt: bool = False) -> None:
-        """Say goodbye, or vanish by a reset, and let the connection go; harmless when it is gone."""
-        if abrupt:
-            self._writer.transport.abort()
-        else:
-            self.write("</stream:stream>")
-        self._writer.close()
+        """Say goodbye and hear the other side out, or vanish by a reset; harmless when the connection is gone."""
+        try:
+            if abrupt:
+                self._writer.transport.abort()
+            else:
+                self.write("</stream:stream>")
+                await self._until_the_end()
+        finally:
+            self._writer.close()
         # Not ``wait_closed``: whoever is cancelled in it leaves it cancelled for whoever closes again.
         await asyncio.sleep(0)
+
+    async def _until_the_end(self) -> None:
+        """Read on for a moment (RFC 6120, 4.4): to close on top of unread bytes is a reset, which swallows the goodbye."""
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(GOODBYE_S):
+                while await self._reader.read(_CHUNK):
+                    pass
 
 
 def failed(problem: Exception) -> Refused | Unknown:
