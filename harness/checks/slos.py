@@ -25,6 +25,14 @@ Figures = dict[str, str | int | float]
 
 MS = 1e6
 
+# A temporary view stands before the one of the same name.
+_PLATEAU = """
+create temp view {name} as
+select * from {database}.main.{name}
+where due_ns >= (select started_ns from phases where phase = 'inject')
+  and due_ns < (select started_ns from phases where phase = 'heal')
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -36,12 +44,25 @@ class Estimate:
     high: float | None
 
 
-def judge_slos(history: History, wanted: Sequence[SloPlan]) -> list[Figures]:
+def judge_slos(history: History, wanted: Sequence[SloPlan], *, plateau: bool = False) -> list[Figures]:
     """Measure every service level of which the history has samples, and judge those that are bounded.
 
     A time is given in milliseconds (``value_ms``, ``low_ms``, ``high_ms``), anything else as a plain number. A bound
-    without a single sample is inconclusive.
+    without a single sample is inconclusive. With ``plateau`` messages count that were due between inject and heal.
     """
+    if plateau:
+        [(database,)] = history.rows("select current_database()")
+        for name in ("operations", "addressed"):
+            history.db.execute(_PLATEAU.format(name=name, database=database))
+    try:
+        return _judged(history, wanted)
+    finally:
+        if plateau:
+            for name in ("operations", "addressed"):
+                history.db.execute(f"drop view temp.{name}")
+
+
+def _judged(history: History, wanted: Sequence[SloPlan]) -> list[Figures]:
     bounds = {plan.id: plan for plan in wanted}
     found = []
     for level in LEVELS:

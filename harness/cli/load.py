@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import options as flags
 from harness.cli.run import Keep, Mutant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.core.plan import ScenarioPlan
+    from harness.engine.options import RunOptions
+    from harness.load.planning import Wishes
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Scenario file, with `load:` or the flags that say it.")]
 Users = Annotated[int | None, typer.Option("--users", min=2, metavar="N", help="People, instead of the file's.")]
@@ -25,6 +32,16 @@ Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", dir_okay=Fa
 SwarmCount = Annotated[
     int | None, typer.Option("--swarms", min=1, metavar="N", help="Processes that play the people; default: cores - 1.")
 ]
+FindCapacity = Annotated[
+    bool, typer.Option("--find-capacity", help="Search for the rate that is held, from the file's, or --rate, on.")
+]
+Resolution = Annotated[
+    str, typer.Option("--resolution", metavar="PERCENT", help="With --find-capacity: how near the two ends must come.")
+]
+Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="With --find-capacity: at most so many runs.")]
+KeepFaults = Annotated[
+    bool, typer.Option("--keep-faults", help="With --find-capacity: disturb each step as the file says.")
+]
 
 
 def load(
@@ -37,6 +54,10 @@ def load(
     web: Web = None,
     csv: Csv = None,
     html: Html = None,
+    find_capacity: FindCapacity = False,
+    resolution: Resolution = "10%",
+    steps: Steps = 16,
+    keep_faults: KeepFaults = False,
     stack: flags.Stack = None,
     launcher: flags.Launcher = flags.LauncherName.EMBEDDED,
     proxy: flags.Proxy = flags.ProxyName.AUTO,
@@ -74,6 +95,9 @@ def load(
     # Not again when inconclusive: the machine would be no faster, and it takes minutes.
     options = replace(options_from(choices), mutant=mutant, keep=keep, players=players, reruns=0)
     wishes = Wishes(users, _rate(rate), _duration(duration))
+    if find_capacity:
+        limits = (_percent(resolution), steps)
+        return _search(file, options, choices, wishes, limits, faults=keep_faults)
     plans = [under_load(plan, wishes) for plan in load_plans([file], options)]
     console = console_for(choices)
     results = play(plans, options, console)
@@ -82,6 +106,53 @@ def load(
     if as_json:
         typer.echo(document(results, console.skipped, code))
     return code
+
+
+def _search(
+    file: Path,
+    options: RunOptions,
+    choices: flags.Choices,
+    wishes: Wishes,
+    limits: tuple[float, int],
+    *,
+    faults: bool,
+) -> int:
+    """Search for the rate that the first scenario of the file holds; ``limits`` are the resolution and the steps."""
+    from dataclasses import replace
+
+    from harness.cli.capacity import describe, document, exit_code, find_capacity
+    from harness.cli.run import load_plans
+    from harness.cli.sessions import play, progress_console
+    from harness.load.capacity import Search, capacity_of
+    from harness.load.planning import steady, under_load
+
+    plan = _only(load_plans([file], options))
+    crowd = under_load(plan, wishes).crowd
+    search = Search(crowd.rate_per_s if crowd else 0.0, *limits)
+    console = progress_console(choices)
+    played = find_capacity(
+        search,
+        lambda rate: steady(plan, replace(wishes, rate_per_s=rate), faults=faults),
+        # A seed of its own for each: one timetable at several rates would be one and the same sample.
+        lambda one, number: play([one], replace(options, seed=options.seed + number), console)[0],
+        options.out,
+    )
+    found = capacity_of(search, [step.trial for step in played])
+    code = exit_code(found)
+    typer.echo(document(found, played, code) if choices.as_json else describe(found, played), nl=choices.as_json)
+    return code
+
+
+def _only(plans: Sequence[ScenarioPlan]) -> ScenarioPlan:
+    """Return the only scenario; raises ``UsageError`` for a matrix, of which each entry has a capacity of its own."""
+    from harness.core.errors import UsageError
+
+    if len(plans) != 1:
+        raise UsageError(
+            f"{plans[0].source} holds {len(plans)} scenarios: a search is for one",
+            hint="leave one value in each axis of its matrix",
+        )
+    return plans[0]
 
 
 def _players(swarms: int, *, web: int | None, csv: str | None, html: Path | None) -> tuple[str, ...]:
@@ -113,6 +184,19 @@ def _rate(text: str | None) -> float | None:
         return None if text is None else parse_rate(text)
     except ValueError as wrong:
         raise UsageError(f"--rate: {wrong}", hint="for example: --rate 500/s") from None
+
+
+def _percent(text: str) -> float:
+    from harness.core.errors import UsageError
+    from harness.scenario.units import parse_percent
+
+    try:
+        found = parse_percent(text)
+    except ValueError as wrong:
+        raise UsageError(f"--resolution: {wrong}", hint="for example: --resolution 5%") from None
+    if not found:
+        raise UsageError("--resolution: two rates cannot come nearer than 1%", hint="for example: --resolution 5%")
+    return found
 
 
 def _duration(text: str | None) -> float | None:

@@ -147,6 +147,8 @@ class LoadPlan:
     shape: tuple[LoadStep, ...]
     warmup_s: float = 5.0
     max_lag_p99_s: float = 0.05
+    plateau: bool = False
+    """Whether service levels count only what was due from inject to heal, when everybody was there."""
 
     @property
     def ramp_s(self) -> float:

@@ -80,7 +80,7 @@ def _judge(
         evidence_lost=history.integrity.evidence_lost,
         trouble=[reason.code for reason in trouble],
     )
-    slos = judge_slos(history, facts.slos)
+    slos = judge_slos(history, facts.slos, plateau=facts.load is not None and facts.load.plateau)
     load = judge_load(history, facts.load)
     others = [*trouble, *_doubts(history.integrity), *slo_reasons(slos), *lag_reasons(load)]
     reasons = reasons_of(checks, faults, others, cut_short=_cut_short(history.integrity))

@@ -6,10 +6,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.core.errors import UsageError
-from harness.core.plan import DirectWorkload, GroupWorkload, LoadPlan, LoadStep, PhasePlan, ScenarioPlan, Workload
+from harness.core.plan import (
+    DirectWorkload,
+    GroupWorkload,
+    LoadPlan,
+    LoadStep,
+    PhasePlan,
+    ScenarioPlan,
+    SloPlan,
+    Workload,
+)
 from harness.faults.registry import kinds
 
 ARRIVALS_PER_S = 100.0
+PLATEAU_S = 20.0
+ENOUGH = 100
+"""Messages without which nobody can tell a 95th percentile."""
+STEADY = frozenset({"send_success", "acceptance_p50", "acceptance_p95", "online_delivery_p50", "online_delivery_p95"})
+"""Service levels that say something of people who are all there and undisturbed."""
+BOUNDS = (SloPlan("send_success", 1.0), SloPlan("acceptance_p95", 1.0), SloPlan("online_delivery_p95", 2.0))
+"""What is held to where the scenario says nothing: everything is accepted, p95 of it within 1 s, of arrival 2 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,30 @@ def under_load(plan: ScenarioPlan, wishes: Wishes) -> ScenarioPlan:
         people=tuple(person for person in plan.people if person.name in names),
         workloads=tuple(kept),
         phases=_phases(plan.phases, load, wishes.duration_s),
+    )
+
+
+def steady(plan: ScenarioPlan, wishes: Wishes, *, faults: bool) -> ScenarioPlan:
+    """Return the plan of one step of a search for the capacity: everybody comes, then the rate is held.
+
+    The rate is held for the duration of the wishes, and for as long as it takes to write ``ENOUGH`` messages. Without
+    ``faults`` the scenario's own are left out, and what it requires because of them; service levels that need none are
+    held to, or ``BOUNDS`` where it has none of those.
+    """
+    kept = plan if faults else replace(plan, faults=(), required_checks=())
+    loaded = under_load(kept, wishes)
+    load = _load(plan, wishes)
+    load = replace(load, shape=(LoadStep(1.0, load.ramp_s / load.shape[0].share),), plateau=True)
+    held_to = tuple(slo for slo in plan.slos if slo.id in STEADY) or BOUNDS
+    others = tuple(slo for slo in plan.slos if slo.id not in STEADY)
+    plateau_s = max(wishes.duration_s or PLATEAU_S, ENOUGH / load.rate_per_s)
+    observe_s = max(plateau_s, plan.phases.observe_s) if faults else plateau_s
+    baseline_s = max(plan.phases.baseline_s, load.ramp_s + load.warmup_s)
+    return replace(
+        loaded,
+        load=load,
+        slos=(*held_to, *others) if faults else held_to,
+        phases=PhasePlan(baseline_s, observe_s, plan.phases.quiet_s),
     )
 
 

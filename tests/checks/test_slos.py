@@ -56,6 +56,18 @@ def test_times_count_from_the_moment_a_message_was_due(measure: Measure) -> None
     assert found["online_delivery_p50"]["value_ms"] == 20.0
 
 
+def test_only_the_plateau_counts_where_that_is_asked_for(tmp_path: Path) -> None:
+    """What was due before inject or after heal is left out of sends and deliveries alike, and only for that once."""
+    builder = HistoryBuilder().online("alice/phone", BOB)
+    for name, due_s in (("ramp", 0.5), ("first", 1.5), ("last", 19.5), ("quiet", 21.0)):
+        builder.live(builder.send(name, due_s), BOB, due_s + 0.02)
+    with open_history([builder.write(tmp_path / "events")]) as history:
+        found = {one["id"]: one["samples"] for one in judge_slos(history, (), plateau=True)}
+        again = {one["id"]: one["samples"] for one in judge_slos(history, ())}
+    assert (found["acceptance_p95"], found["online_delivery_p95"], found["send_success"]) == (2, 2, 2)
+    assert (again["acceptance_p95"], again["online_delivery_p95"], again["send_success"]) == (4, 4, 4)
+
+
 def test_a_message_that_had_to_wait_for_its_client_counts_from_its_due_time(measure: Measure) -> None:
     """Open loop: a client that was held up does not make the service look quick."""
     builder = HistoryBuilder().online("alice/phone", BOB)

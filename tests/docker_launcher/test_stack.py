@@ -17,6 +17,7 @@ import pytest
 
 from harness.core.errors import EnvironmentFault
 from harness.stacks.api import PushRule
+from harness.stacks.usage import command_of
 
 if TYPE_CHECKING:
     from docker.client import DockerClient
@@ -56,6 +57,9 @@ def test_people_come_by_the_proxy(
             assert await get(f"{stack.url('client:alice->chat')}/healthz") == "fine"
             assert await get(f"{stack.direct_url('chat')}/healthz") == "fine"
             assert stack.unproxied("chat") == 0
+            roots = await stack.roots()
+            assert sorted(roots.values()) == ["chat", "proxy"]
+            assert "serve" in " ".join(command_of(next(pid for pid, part in roots.items() if part == "proxy")))
             assert left(run)
 
     asyncio.run(scene())
