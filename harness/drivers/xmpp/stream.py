@@ -114,7 +114,7 @@ class Stream:
         await asyncio.sleep(0)
 
     async def _until_the_end(self) -> None:
-        """Read on for a moment (RFC 6120, 4.4): to close on top of unread bytes is a reset, which swallows the goodbye."""
+        """Read on for a moment (RFC 6120, 4.4): a close on top of unread bytes is a reset and swallows the goodbye."""
         with suppress(TimeoutError, OSError):
             async with asyncio.timeout(GOODBYE_S):
                 while await self._reader.read(_CHUNK):
