@@ -205,11 +205,13 @@ class Hole:
             both.create_task(self._forward(up_reader, writer))
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while data := await reader.read(65536):
-                if not self.swallowing:
-                    writer.write(data)
-        writer.close()
+        try:
+            with suppress(ConnectionError):
+                while data := await reader.read(65536):
+                    if not self.swallowing:
+                        writer.write(data)
+        finally:
+            writer.close()
 
 
 @pytest.mark.slow

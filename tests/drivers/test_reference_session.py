@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from harness.drivers.api import (
@@ -26,6 +25,7 @@ from harness.drivers.api import (
     Unknown,
 )
 from harness.drivers.reference.session import ReferenceSession
+from harness.drivers.wire import Wire, open_wire
 
 MESSAGE = {
     "type": "message",
@@ -54,9 +54,10 @@ async def connected(answering: Answering) -> AsyncIterator[ReferenceSession]:
 
     async with asyncio.timeout(PATIENCE_S), serve(handle, "127.0.0.1", 0, compression=None) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        socket = await connect(f"ws{url.removeprefix('http')}/v1/ws", compression=None, proxy=None, close_timeout=0.5)
+        wire = await open_wire(f"ws{url.removeprefix('http')}/v1/ws", {}, ping_every_s=1)
+        assert isinstance(wire, Wire)
         session = ReferenceSession(
-            socket, connection="alice/phone#1", credential=Credential("token"), at=Endpoint(url, url)
+            wire, connection="alice/phone#1", credential=Credential("token"), at=Endpoint(url, url)
         )
         yield session
         await session.close(abrupt=True)

@@ -38,7 +38,19 @@ ALLOWED = {
 }
 """Which layer may import which others; itself and the root's version are always allowed."""
 
-HEAVY = {"pydantic", "duckdb", "locust", "gevent", "faker", "docker", "requests", "websockets", "starlette", "rich"}
+HEAVY = {
+    "pydantic",
+    "duckdb",
+    "locust",
+    "gevent",
+    "faker",
+    "docker",
+    "requests",
+    "websockets",
+    "picows",
+    "starlette",
+    "rich",
+}
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import count
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
 
 from harness.core.clock import Clock
 from harness.core.errors import EnvironmentFault, UsageError
@@ -26,7 +24,6 @@ from harness.drivers.api import (
 )
 from harness.drivers.reference.frames import ArchivePage
 from harness.drivers.reference.http import (
-    CONNECT_LIMIT_S,
     REJECTED_WITHOUT_EFFECT,
     Client,
     error_code,
@@ -36,12 +33,10 @@ from harness.drivers.reference.http import (
 )
 from harness.drivers.reference.rest import login
 from harness.drivers.reference.session import ReferenceSession
+from harness.drivers.wire import Denied, open_wire
 
 PING_EVERY_S = 1.0
 """A device that only receives notices a black hole by nothing else than missing pongs."""
-PING_LIMIT_S = 1.5
-CLOSE_LIMIT_S = 0.5
-MAX_FRAME_BYTES = 8 * 1024 * 1024
 ARCHIVE_PAGE = 500
 REGISTRATIONS_AT_ONCE = 16
 ORACLE_DEVICE = "oracle"
@@ -104,11 +99,15 @@ class ReferenceDriver:
         shown = credential or await self.login(account, device, at)
         if isinstance(shown, Refused | Unknown):
             return shown
-        socket = await _open(_websocket(shown.chat or f"{at.chat}/v1/ws"), shown.token, self._ping_every_s)
-        if isinstance(socket, Refused | Unknown):
-            return socket
+        address = _websocket(shown.chat or f"{at.chat}/v1/ws")
+        shows = {"Authorization": f"Bearer {shown.token}"}
+        wire = await open_wire(address, shows, ping_every_s=self._ping_every_s)
+        if isinstance(wire, Denied):
+            return refusal(wire.status, error_code(wire.status, wire.body), wire.headers)
+        if isinstance(wire, Refused | Unknown):
+            return wire
         number = next(self._connections)
-        return ReferenceSession(socket, connection=f"{device.id}#{number}", credential=shown, at=at)
+        return ReferenceSession(wire, connection=f"{device.id}#{number}", credential=shown, at=at)
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
         """Read the account's archive page by page to its end."""
@@ -124,23 +123,6 @@ class ReferenceDriver:
                 if not page.more:
                     return
                 cursor = page.cursor
-
-
-async def _open(address: str, token: str, ping_every_s: float) -> ClientConnection | Refused | Unknown:
-    try:
-        return await connect(
-            address,
-            additional_headers={"Authorization": f"Bearer {token}"},
-            compression=None,
-            open_timeout=CONNECT_LIMIT_S,
-            ping_interval=ping_every_s,
-            ping_timeout=PING_LIMIT_S,
-            close_timeout=CLOSE_LIMIT_S,
-            max_size=MAX_FRAME_BYTES,
-            proxy=None,
-        )
-    except (InvalidHandshake, OSError, EOFError) as problem:
-        return _failed(problem)
 
 
 async def _register(person: Person, at: Endpoint, client: Client) -> Account:
@@ -175,18 +157,3 @@ def _broken_off(account: Account, why: str) -> IncompleteRead:
 
 def _websocket(url: str) -> str:
     return "ws" + url.removeprefix("http") if url.startswith("http") else url
-
-
-def _failed(problem: InvalidHandshake | OSError | EOFError) -> Refused | Unknown:
-    match problem:
-        case InvalidStatus(response=response):
-            code = error_code(response.status_code, bytes(response.body))
-            return refusal(response.status_code, code, response.headers)
-        case ConnectionRefusedError():
-            return Refused("connect_failed")
-        case TimeoutError():
-            return Unknown("connect_timeout")
-        case InvalidMessage() | OSError() | EOFError():
-            return Unknown("connection_lost")
-        case _:
-            return Unknown("bad_handshake")

@@ -7,11 +7,20 @@ server writes something else than it documents.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
-from harness.drivers.api import Accepted, Delivered, Page, Receipt, ReceiptState, Refused, Stored, Unknown
+from harness.drivers.api import (
+    Accepted,
+    Delivered,
+    Outgoing,
+    Page,
+    Receipt,
+    ReceiptState,
+    Refused,
+    Stored,
+    Unknown,
+)
 
 NS_PER_MS = 1_000_000
 
@@ -28,6 +37,32 @@ STATUS_OF_CODE: Mapping[str, int] = {
 """Error codes after which nothing was stored, with the HTTP status of the same meaning; others leave it open."""
 
 
+class SendFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="send"):
+    """A client's send, to one person (``to``) or to a group."""
+
+    ref: str
+    client_message_id: str
+    body: str
+    client_time_ms: int
+    to: str | None = None
+    conversation_id: str | None = None
+
+
+class MarkFrame(msgspec.Struct, frozen=True, tag="receipt"):
+    """A client tells that its device got or opened a message."""
+
+    ref: str
+    message_id: str
+    state: ReceiptState
+
+
+class SyncFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="sync"):
+    """A client asks for one page of what came after its cursor."""
+
+    ref: str
+    cursor: str | None = None
+
+
 class MessageFrame(msgspec.Struct, frozen=True, kw_only=True, tag="message"):
     """A stored message: live, in a page of a sync and in the archive alike."""
 
@@ -41,22 +76,22 @@ class MessageFrame(msgspec.Struct, frozen=True, kw_only=True, tag="message"):
 
     def delivered(self) -> Delivered:
         """The message as it reaches a device."""
-        return Delivered(**self._facts())
+        return Delivered(*self._facts())
 
     def stored(self) -> Stored:
         """The message as the archive holds it."""
-        return Stored(**self._facts())
+        return Stored(*self._facts())
 
-    def _facts(self) -> dict[str, Any]:
-        return {
-            "message_id": self.message_id,
-            "client_message_id": self.client_message_id,
-            "conversation_id": self.conversation_id,
-            "sender": self.sender,
-            "body": self.body,
-            "conversation_seq": self.seq,
-            "server_time_ns": self.server_time_ms * NS_PER_MS,
-        }
+    def _facts(self) -> tuple[str, str, str, str, str, int, int]:
+        return (
+            self.message_id,
+            self.client_message_id,
+            self.conversation_id,
+            self.sender,
+            self.body,
+            self.seq,
+            self.server_time_ms * NS_PER_MS,
+        )
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,13 +104,7 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     def accepted(self, request_id: str | None = None) -> Accepted:
         """The acknowledgement as an outcome."""
-        return Accepted(
-            message_id=self.message_id,
-            conversation_id=self.conversation_id,
-            conversation_seq=self.seq,
-            server_time_ns=self.server_time_ms * NS_PER_MS,
-            request_id=request_id,
-        )
+        return Accepted(self.message_id, self.conversation_id, self.seq, self.server_time_ms * NS_PER_MS, request_id)
 
 
 class AckFrame(StoredAnswer, frozen=True, kw_only=True, tag="ack"):
@@ -140,6 +169,7 @@ class ArchivePage(msgspec.Struct, frozen=True):
     more: bool
 
 
+Request = SendFrame | MarkFrame | SyncFrame
 Answer = AckFrame | OkFrame | ErrorFrame | PageFrame
 Push = MessageFrame | ReceiptFrame
 Frame = Answer | Push
@@ -147,6 +177,13 @@ Frame = Answer | Push
 BadFrame = msgspec.DecodeError
 
 _decoder: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
+_encode = msgspec.json.Encoder().encode
+
+
+def send_frame(ref: str, message: Outgoing) -> SendFrame:
+    """Return the frame that sends a message."""
+    to, group = message.recipient, None if message.recipient is not None else message.conversation_id
+    return SendFrame(ref, message.client_message_id, message.body, message.client_time_ns // NS_PER_MS, to, group)
 
 
 def decode(text: str | bytes) -> Frame:
@@ -154,6 +191,6 @@ def decode(text: str | bytes) -> Frame:
     return _decoder.decode(text)
 
 
-def encode(frame: Mapping[str, Any]) -> str:
+def encode(frame: Request) -> bytes:
     """Write a client's frame."""
-    return msgspec.json.encode(frame).decode()
+    return _encode(frame)

@@ -5,12 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
-from typing import Any
-
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
-from websockets.frames import CloseCode
-from websockets.protocol import State
 
 from harness.drivers.api import (
     Accepted,
@@ -33,14 +27,19 @@ from harness.drivers.reference.frames import (
     Answer,
     BadFrame,
     ErrorFrame,
+    MarkFrame,
     MessageFrame,
     OkFrame,
     PageFrame,
     ReceiptFrame,
+    Request,
+    SyncFrame,
     decode,
     encode,
+    send_frame,
 )
-from harness.drivers.reference.rest import BAD_ANSWER, Rest, send_fields
+from harness.drivers.reference.rest import BAD_ANSWER, Rest
+from harness.drivers.wire import Wire
 
 REJECTIONS = {4001: "token_expired", 4002: "token_revoked"}
 """Close codes that end a session for its token."""
@@ -52,31 +51,33 @@ LOST = Unknown("connection_lost")
 class ReferenceSession:
     """One device's WebSocket, made by the driver, which has done the handshake; and its requests over HTTP."""
 
-    def __init__(self, socket: ClientConnection, *, connection: str, credential: Credential, at: Endpoint) -> None:
+    def __init__(self, wire: Wire, *, connection: str, credential: Credential, at: Endpoint) -> None:
         self.connection = connection
         self.credential = credential.token
-        self._socket = socket
+        self._wire = wire
         self._rest = Rest(at, credential)
         self._refs = count(1)
         self._waiting: dict[str, asyncio.Future[Answer | Unknown]] = {}
         self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
-        self._reader = asyncio.create_task(self._read())
+        self._over = False
+        self._new_future = asyncio.get_running_loop().create_future
+        wire.listen(self._hear, self._end)
 
     async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:  # noqa: ARG002 - the protocol has no place for it
         """Send once and wait for the acknowledgement."""
         if message.over == "http":
             return await self._rest.send(message)
-        answer = await self._ask("send", **send_fields(message))
+        answer = await self._ask(send_frame(str(next(self._refs)), message))
         return answer.accepted(answer.ref) if isinstance(answer, AckFrame) else _no(answer)
 
     async def sync(self, cursor: str | None) -> Page | Refused | Unknown:
         """Read one page of this account's feed."""
-        answer = await self._ask("sync", **({} if cursor is None else {"cursor": cursor}))
+        answer = await self._ask(SyncFrame(str(next(self._refs)), cursor))
         return answer.page() if isinstance(answer, PageFrame) else _no(answer)
 
     async def mark(self, message_id: str, state: ReceiptState) -> Refused | Unknown | None:
         """Tell that this device got or opened a message."""
-        answer = await self._ask("receipt", message_id=message_id, state=state)
+        answer = await self._ask(MarkFrame(str(next(self._refs)), message_id, state))
         return None if isinstance(answer, OkFrame) else _no(answer)
 
     async def refresh(self) -> Refreshed | Refused | Unknown:
@@ -116,43 +117,39 @@ class ReferenceSession:
     async def close(self, *, abrupt: bool = False) -> None:
         """Close with a goodbye, or with ``abrupt`` end the TCP connection without a word."""
         if abrupt:
-            self._socket.transport.abort()
+            self._wire.abort()
+            await self._wire.gone()
         else:
-            await self._socket.close()
-        await asyncio.wait([self._reader])
+            await self._wire.close()
 
-    async def _ask(self, kind: str, **fields: Any) -> Answer | Refused | Unknown:
-        if self._socket.state is not State.OPEN:
+    async def _ask(self, request: Request) -> Answer | Refused | Unknown:
+        if not self._wire.open:
             return NOT_CONNECTED
-        ref = str(next(self._refs))
-        answer: asyncio.Future[Answer | Unknown] = asyncio.get_running_loop().create_future()
-        self._waiting[ref] = answer
+        answer: asyncio.Future[Answer | Unknown] = self._new_future()
+        self._waiting[request.ref] = answer
+        self._wire.send(encode(request))
         try:
-            await self._socket.send(encode({"type": kind, "ref": ref, **fields}))
             return await answer
-        except ConnectionClosed:
-            return LOST
         finally:
-            self._waiting.pop(ref, None)
+            self._waiting.pop(request.ref, None)
 
-    async def _read(self) -> None:
+    def _hear(self, text: bytes) -> None:
         try:
-            while True:
-                self._take(await self._socket.recv())
-        except ConnectionClosed as end:
-            self._end(_closed(end))
+            frame = decode(text)
         except BadFrame:
-            self._socket.transport.abort()
+            self._wire.abort()
             self._end(Closed(None, "bad_frame", clean=False))
+            return
+        if isinstance(frame, MessageFrame):
+            self._push(frame.delivered())
+        elif isinstance(frame, ReceiptFrame):
+            self._push(frame.receipt())
+        else:
+            self._answer(frame)
 
-    def _take(self, text: str | bytes) -> None:
-        match decode(text):
-            case MessageFrame() as message:
-                self._pushed.put_nowait(message.delivered())
-            case ReceiptFrame() as receipt:
-                self._pushed.put_nowait(receipt.receipt())
-            case answer:
-                self._answer(answer)
+    def _push(self, item: Incoming) -> None:
+        if not self._over:
+            self._pushed.put_nowait(item)
 
     def _answer(self, answer: Answer) -> None:
         # An answer nobody waits for any more came after its request was given up: its fate stays unknown.
@@ -161,6 +158,9 @@ class ReferenceSession:
             waiting.set_result(answer)
 
     def _end(self, closed: Closed) -> None:
+        if self._over:
+            return
+        self._over = True
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(LOST)
@@ -173,13 +173,3 @@ def _no(answer: Answer | Refused | Unknown) -> Refused | Unknown:
     if isinstance(answer, Refused | Unknown):
         return answer
     return answer.outcome() if isinstance(answer, ErrorFrame) else BAD_ANSWER
-
-
-def _closed(end: ConnectionClosed) -> Closed:
-    if end.rcvd is not None:
-        return Closed(end.rcvd.code, end.rcvd.reason, clean=isinstance(end, ConnectionClosedOK))
-    if end.sent is not None:
-        # Our own close was never answered: a ping had no pong, or the goodbye fell on deaf ears.
-        unheard = end.sent.code == CloseCode.INTERNAL_ERROR
-        return Closed(None, "keepalive_timeout" if unheard else "close_unanswered", clean=False)
-    return Closed(None, "connection_lost", clean=False)
