@@ -134,6 +134,28 @@ class LoadStep:
 
 
 @dataclass(frozen=True, slots=True)
+class MixPlan:
+    """What a crowd does, in shares (0..1): those messages that go to no group are to one other person.
+
+    Everybody is in one small group of ``group_size``. The first ``hot_members`` share one large group, in which the
+    first ``hot_writers`` write. At any time ``away`` of the people are offline, each for ``away_for_s``.
+    """
+
+    group: float = 0.0
+    group_size: int = 2
+    hot: float = 0.0
+    hot_members: int = 0
+    hot_writers: int = 1
+    away: float = 0.0
+    away_for_s: float = 1.0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Capabilities that a stack must have for it."""
+        return ("groups",) if self.group or self.hot else ()
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPlan:
     """A crowd in place of the scenario's people: ``people`` of them, who write ``rate_per_s`` messages together.
 
@@ -147,6 +169,7 @@ class LoadPlan:
     shape: tuple[LoadStep, ...]
     warmup_s: float = 5.0
     max_lag_p99_s: float = 0.05
+    mix: MixPlan = MixPlan()
     plateau: bool = False
     """Whether service levels count only what was due from inject to heal, when everybody was there."""
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from harness.core.errors import EnvironmentFault
-from harness.core.plan import ScenarioPlan
+from harness.core.plan import LoadPlan, ScenarioPlan
 from harness.core.stack import StackSpec
 from harness.drivers.api import Endpoint
 from harness.engine.folder import RunFolder
@@ -102,9 +102,13 @@ def configuration(plan: ScenarioPlan, stack: Stack, *, run: str, folder: RunFold
         driver_options=_driver_options(stack),
         endpoints={EVERYBODY: route(stack, None), **{person: route(stack, person) for person in named}},
         suffix=_suffix(run) if outlives_runs(stack.launcher, spec) else "",
-        crowd=None if plan.crowd is None else Crowd(plan.crowd.people, plan.crowd.rate_per_s, shape=plan.crowd.shape),
+        crowd=None if plan.crowd is None else _crowd(plan.crowd),
         direct=straight(stack),
     )
+
+
+def _crowd(load: LoadPlan) -> Crowd:
+    return Crowd(load.people, load.rate_per_s, shape=load.shape, mix=load.mix, everybody=load.people)
 
 
 def straight(stack: Stack) -> Endpoint:

@@ -50,6 +50,7 @@ def under_load(plan: ScenarioPlan, wishes: Wishes) -> ScenarioPlan:
         plan,
         load=load,
         loaded=True,
+        needs=tuple(dict.fromkeys((*plan.needs, *load.mix.needs))),
         people=tuple(person for person in plan.people if person.name in names),
         workloads=tuple(kept),
         phases=_phases(plan.phases, load, wishes.duration_s),
@@ -109,7 +110,8 @@ def people_of(workload: Workload) -> frozenset[str]:
 def _load(plan: ScenarioPlan, wishes: Wishes) -> LoadPlan:
     if plan.load is not None:
         people, rate = wishes.people or plan.load.people, wishes.rate_per_s or plan.load.rate_per_s
-        return replace(plan.load, people=people, rate_per_s=rate)
+        mix = replace(plan.load.mix, hot_members=min(plan.load.mix.hot_members, people))
+        return replace(plan.load, people=people, rate_per_s=rate, mix=mix)
     if wishes.people is None or wishes.rate_per_s is None:
         raise UsageError(
             f"scenario {plan.name} says nothing of load",

@@ -16,6 +16,8 @@ def add(stats: RequestStats, counted: Mapping[str, Any]) -> None:
     """Add what one swarm counted in a second: times by their name, and failed attempts by their error code."""
     for name, found in counted["times"].items():
         _extend(stats, name, _times(stats, name, found))
+    for name, count in counted["untimed"].items():
+        _extend(stats, name, _untimed(stats, name, count))
     for name, code, count in counted["failures"]:
         _extend(stats, name, _failures(stats, name, count))
         key = StatsError.create_key(METHOD, name, code)
@@ -37,6 +39,14 @@ def _times(stats: RequestStats, name: str, found: Mapping[str, Any]) -> StatsEnt
     entry.min_response_time = min(entry.response_times)
     entry.max_response_time = round(found["max_ms"])
     entry.num_reqs_per_sec[int(time.time())] += entry.num_requests
+    return entry
+
+
+def _untimed(stats: RequestStats, name: str, count: int) -> StatsEntry:
+    """What came from another process counts, and says nothing of how long it took."""
+    entry = _entry(stats, name)
+    entry.num_requests = entry.num_none_requests = count
+    entry.num_reqs_per_sec[int(time.time())] += count
     return entry
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 MAX_FRAME_BYTES = 128 * 1024
 """Any text within ``MAX_BODY_BYTES`` fits, even when each of its characters is escaped (six bytes for one)."""
 MAX_BODY_BYTES = 16 * 1024
-MAX_MEMBERS = 256
+MAX_MEMBERS = 10_000
 TOO_DEEP = "the JSON is nested too deep"
 MAX_PAGE_BYTES = 256 * 1024
 """A page ends early rather than outgrow what WebSocket clients accept by default (1 MiB)."""

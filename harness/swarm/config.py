@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.plan import ClientBehaviour, LoadStep, PersonPlan, Workload
+from harness.core.plan import ClientBehaviour, LoadStep, MixPlan, PersonPlan, Workload
 from harness.drivers.api import Endpoint
 from harness.workloads.registry import workload
 
@@ -37,13 +37,16 @@ class Route:
 class Crowd:
     """The people with the numbers from ``first`` on, who together write ``rate_per_s`` messages when all are online.
 
-    ``shape`` is how many of them are to be online when; whoever commands the swarm sees to that.
+    ``shape`` is how many of them are to be online when; whoever commands the swarm sees to that. ``everybody`` is how
+    many the whole crowd has of which these may be a part.
     """
 
     people: int
     rate_per_s: float
     first: int = 1
     shape: tuple[LoadStep, ...] = ()
+    mix: MixPlan = field(default_factory=MixPlan)
+    everybody: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,11 @@ class GroupChat:
         self._conversation = ""
         self._writers = set(workload.members)
 
+    @property
+    def conversation(self) -> str:
+        """The id of the group once it was made."""
+        return self._conversation
+
     async def create(self) -> None:
         """Have the first member make the group; raises ``EnvironmentFault`` when the service will not."""
         creator = self._workload.members[0]

@@ -163,8 +163,10 @@ class Swarm:
         await register_push_tokens(agents, self.recorder, seed=self._seed, salt=self._salt(), key=self._key)
         self._timetable = Timetable(self._config.workloads, self._agents, self._means())
         await self._timetable.prepare()
-        if self._crowd and isinstance(self._driver, Introductions):
-            await self._driver.introduce(self._crowd.pairs)
+        if self._crowd:
+            if isinstance(self._driver, Introductions):
+                await self._driver.introduce(self._crowd.pairs)
+            await self._crowd.prepare()
 
     def _means(self) -> Means:
         return Means(
@@ -203,11 +205,13 @@ class Swarm:
             raise UsageError("the people are not there yet")
         return self._timetable
 
-    def begin(self) -> None:
-        """Start the workloads that send."""
+    async def begin(self) -> None:
+        """Start the workloads that send; raises ``EnvironmentFault`` when what they need cannot be made."""
+        if self._crowd:
+            await self._crowd.open()
         self._sending = [self._spawn(play) for play in self._plan.sending()]
         if self._crowd:
-            self._sending.append(self._spawn(self._crowd.play()))
+            self._sending += [self._spawn(self._crowd.play()), self._spawn(self._crowd.pause())]
 
     async def resize(self, online: int) -> None:
         """Have so many of the crowd online."""

@@ -100,7 +100,7 @@ class Control:
         return {}
 
     async def _begin(self, _: Command) -> Answer:
-        self._play.begin()
+        await self._play.begin()
         return {}
 
     async def _crowd(self, command: Command) -> Answer:

@@ -19,7 +19,7 @@ class Tally:
 
     ``send`` ends with the service's acknowledgement, ``deliver`` with the message on a live connection of its
     recipient, ``connect`` is from the wish to be online to the open connection, ``sync`` from that to the end of the
-    first sync on it.
+    first sync on it. What was sent by another process, as to a group that several play, is counted without a time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -28,6 +28,7 @@ class Tally:
         self._since_ns: dict[str, int] = {}
         self._opened_ns: dict[str, int] = {}
         self._times: dict[str, Histogram] = {}
+        self._untimed: Counter[str] = Counter()
         self._failures: Counter[tuple[str, str]] = Counter()
 
     def see(self, fact: Event) -> None:
@@ -40,7 +41,7 @@ class Tally:
             case "client_send_failed":
                 self._failures["send", str(fact.error_code)] += 1
             case "recipient_online_delivered":
-                self._took("deliver", self._due_ns.get(str(fact.client_message_id)), fact)
+                self._delivered(fact)
             case "person_online" | "person_offline" | "connection_opened" | "connection_lost" | "sync_completed":
                 self._connection(fact)
 
@@ -48,13 +49,22 @@ class Tally:
         """Return what there was since the last time, as plain data; None when there was nothing."""
         times, self._times = self._times, {}
         failures, self._failures = self._failures, Counter()
+        untimed, self._untimed = self._untimed, Counter()
         self._forget()
-        if not times and not failures:
+        if not (times or failures or untimed):
             return None
         return {
             "times": {name: {"counts": found.counts, "max_ms": found.longest_ms} for name, found in times.items()},
+            "untimed": dict(untimed),
             "failures": [[name, code, count] for (name, code), count in failures.items()],
         }
+
+    def _delivered(self, fact: Event) -> None:
+        due_ns = self._due_ns.get(str(fact.client_message_id))
+        if due_ns is None:
+            self._untimed["deliver"] += 1
+        else:
+            self._took("deliver", due_ns, fact)
 
     def _connection(self, fact: Event) -> None:
         device = str(fact.device)

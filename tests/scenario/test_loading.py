@@ -13,11 +13,13 @@ from harness.core.plan import (
     FaultPlan,
     LoadPlan,
     LoadStep,
+    MixPlan,
     OfflineWorkload,
     ScenarioPlan,
     Start,
 )
 from harness.scenario.diagnostics import BadFile
+from harness.scenario.load import SHAPES
 from harness.scenario.loader import load_scenarios
 from harness.scenario.stackfile import load_stack
 
@@ -84,6 +86,24 @@ def test_without_a_shape_a_hundred_come_each_second(load: Load, scenario: str) -
     assert plan.load == LoadPlan(50, 0.5, (LoadStep(1.0, 0.5),), 0.0, 1.0)
 
 
+def test_a_mix_and_a_shape_by_name(load: Load, scenario: str) -> None:
+    """Bare shares stand for mappings, a hot group is everybody's, and arrivals say how fast all come."""
+    mix = "{group: 20%, hot: {share: 1%, writers: 2}, away: {share: 10%, for: 3s}}"
+    (plan,) = load(f"{scenario}load: {{people: 300, rate: 5/s, arrivals: 50/s, shape: soak, mix: {mix}}}\n")
+    assert plan.load is not None
+    assert plan.load.shape == (LoadStep(1.0, 6.0), LoadStep(1.0, 8 * 3600.0))
+    assert plan.load.mix == MixPlan(0.2, 8, 0.01, 300, 2, 0.1, 3.0)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_each_named_shape_begins_with_people(load: Load, scenario: str, name: str) -> None:
+    """Every one can be played: people come first, and no step takes no time."""
+    (plan,) = load(f"{scenario}load: {{people: 300, rate: 5/s, shape: {name}}}\n")
+    assert plan.load is not None
+    assert plan.load.shape[0].share > 0
+    assert all(step.over_s > 0 for step in plan.load.shape)
+
+
 @pytest.mark.parametrize(
     ("load_section", "said"),
     [
@@ -93,6 +113,17 @@ def test_without_a_shape_a_hundred_come_each_second(load: Load, scenario: str) -
         ("{people: 9, rate: 5/s, shape: [{to: 0%, over: 1s}]}", "must bring people"),
         ("{people: 9, rate: 5/s, shape: [{to: 100%}]}", "either 'to' and 'over' or only 'hold'"),
         ("{people: 9, rate: 5/s, poeple: 3}", "unknown key 'poeple'"),
+        ("{people: 9, rate: 5/s, shape: spkie}", "'spkie' is not possible here"),
+        ("{people: 9, rate: 5/s, shape: [{to: 100%, ovr: 1s}]}", "unknown key 'ovr' in load.shape 1"),
+        ("{people: 9, rate: 5/s, mix: {grop: 10%}}", "unknown key 'grop' in load.mix"),
+        ("{people: 9, rate: 5/s, mix: {hot: {share: 1%, writer: 1}}}", "unknown key 'writer' in load.mix.hot"),
+        ("{people: 9, rate: 5/s, mix: {group: lots}}", "lots"),
+        ("{people: 9, rate: 5/s, mix: {group: 80%, hot: 30%}}", "come to 110% of the messages"),
+        ("{people: 9, rate: 5/s, mix: {direct: 50%, group: 20%}}", "come to 70% of the messages"),
+        ("{people: 9, rate: 5/s, mix: {hot: {share: 1%, members: 10}}}", "has 10 members, and there are 9 people"),
+        ("{people: 9, rate: 5/s, mix: {hot: {share: 1%, writers: 10}}}", "10 write in the hot group"),
+        ("{people: 9, rate: 5/s, mix: {group: {share: 1%, size: 20}}}", "a group has 20 people, and there are 9"),
+        ("{people: 9, rate: 5/s, mix: {away: 95%}}", "at most 90% of the people can be away"),
     ],
 )
 def test_a_load_that_cannot_be_is_told_with_its_place(load: Load, scenario: str, load_section: str, said: str) -> None:
