@@ -24,7 +24,7 @@ phases: {baseline: 2s, observe: 4s, quiet: 4s}
 faults: FAULTS
 expect:
   checks: [acked_never_lost, order, recovered]
-load: {people: 24, rate: 20/s, shape: [{to: 100%, over: 1s}], warmup: 1s, max_lag_p99: 5s}
+load: {people: 24, rate: 20/s, shape: [{to: 100%, over: 1s}], warmup: 1s, max_lag_p99: 5s, mix: MIX}
 """
 CUT = '{cut: {kind: network.down, link: "client->chat", start: {after: server_accepted, nth: 15}, for: 700ms}}'
 PATIENCE_S = 100
@@ -48,14 +48,16 @@ class Played:
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Callable[..., Played]:
-    """Run ``chat-chaos load`` on a small scenario with these faults and more flags.
+    """Run ``chat-chaos load`` on a small scenario with these faults, this mix and more flags.
 
     ``meanwhile`` is called with the folder of the runs once the run has begun.
     """
 
-    def play(*flags: str, faults: str = CUT, meanwhile: Callable[[Path], None] | None = None) -> Played:
+    def play(
+        *flags: str, faults: str = CUT, mix: str = "{}", meanwhile: Callable[[Path], None] | None = None
+    ) -> Played:
         file = tmp_path / "crowded.chaos.yaml"
-        file.write_text(SCENARIO.replace("FAULTS", faults))
+        file.write_text(SCENARIO.replace("FAULTS", faults).replace("MIX", mix))
         command = [
             sys.executable,
             "-m",
