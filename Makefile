@@ -28,7 +28,7 @@ docker-base: ## the base of the images, for machines that reach no image registr
 	docker/base/build
 
 images: $(READY) ## build the images that the docker launcher needs and this machine lacks
-	$(BIN)/python -m harness.stacks.docker_images
+	$(BIN)/chat-chaos stack images
 
 soak: $(READY) ## 200 runs of the catalogue on a busy machine: no false alarm
 	$(BIN)/python benchmarks/soak.py

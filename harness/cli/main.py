@@ -16,6 +16,7 @@ from harness.cli.boundary import ends_with_code, exit_code_of
 from harness.cli.check import check
 from harness.cli.demo import demo
 from harness.cli.explain import explain
+from harness.cli.images import images
 from harness.cli.listing import list_
 from harness.cli.load import load
 from harness.cli.mutants import mutants
@@ -56,6 +57,7 @@ for _name, _command in _COMMANDS.items():
 proxy.command("serve")(ends_with_code(serve))
 app.add_typer(proxy, name="proxy")
 stack.command("up")(ends_with_code(up))
+stack.command("images")(ends_with_code(images))
 stack.command("prune")(ends_with_code(prune))
 app.add_typer(stack, name="stack")
 

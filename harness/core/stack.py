@@ -78,11 +78,15 @@ class Pins:
 
 @dataclass(frozen=True, slots=True)
 class Venv:
-    """A package of the Python package index that a service runs from; the first of ``pins`` that applies is used."""
+    """A package of the Python package index that a service runs from, with ``extras``, whatever its version is.
+
+    The first of ``pins`` that applies is used.
+    """
 
     package: str
     version: str
     pins: tuple[Pins, ...] = ()
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +111,29 @@ class EmbeddedService:
 class DockerService:
     """A service as containers of one image, ``image``, or the one that is built from the folder ``build``.
 
-    ``port`` is where it listens inside; ``run`` replaces the image's command; ``data`` is a folder inside that is
-    kept when a container is started again; ``${...}`` in ``run`` and ``env`` is filled in by the launcher. ``disk`` is
-    the size in bytes of a disk that each container has for its data alone (None: the engine's), which no stack file
-    says: whoever is going to fill it up, or take its power away, does.
+    ``args`` are arguments of the build, which may stand for the requirements of ``venv``. ``port`` is where it listens
+    inside (None: nowhere, it only calls others); ``run`` replaces the image's command; ``data`` is a folder inside that
+    is kept when a container is started again, in which ``files`` lie before the first start; ``${...}`` in every text
+    is filled in by the launcher. ``disk`` is the size in bytes of a disk that each container has for its data alone
+    (None: the engine's), which no stack file says: whoever is going to fill it up, or take its power away, does.
     """
 
-    port: int
+    port: int | None
     image: str | None = None
     build: str | None = None
+    args: dict[str, str] = field(default_factory=dict)
+    venv: Venv | None = None
     replicas: int = 1
     run: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     data: str | None = None
     disk: int | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything that is filled in for a container."""
+        return (*self.run, *self.env.values(), *self.files.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +189,10 @@ class AbortRules:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """One named service of a stack; what it has no form for is not started by that launcher."""
+    """One named service of a stack; what it has no form for is not started by that launcher.
+
+    ``ports`` are further ports that it listens on by their names, with their numbers in a container.
+    """
 
     name: str
     health: Health | None
@@ -185,11 +201,15 @@ class ServiceSpec:
     docker: DockerService | None = None
     external: ExternalService | None = None
     compose: ComposeService | None = None
+    ports: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSpec:
-    """A directed edge ``client->chat``; every connection over it passes one proxy."""
+    """A directed edge ``client->chat``; every connection over it passes one proxy.
+
+    ``port`` is the further port of the service that it leads to, by its name; None is the service's own.
+    """
 
     name: str
     source: str
@@ -197,6 +217,12 @@ class LinkSpec:
     per_person: bool = False
     launchers: tuple[str, ...] | None = None
     external: ExternalLink = ExternalLink()
+    port: str | None = None
+
+    @property
+    def end(self) -> str:
+        """What it leads to as ``port_name`` has it."""
+        return port_name(self.service, self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +247,15 @@ class StackSpec:
     compose: ComposeProject = ComposeProject()
     findings: tuple[Finding, ...] = ()
     """What the server is known to do otherwise than promised."""
+    absent: tuple[str, ...] = ()
+    """Links that are not there under the chosen parameters: as placeholders they are empty."""
     simulated: bool = False
     """Whether it stands in for a service that is not there: what is found holds for the simulator only."""
+
+
+def port_name(service: str, port: str | None) -> str:
+    """Name a port among all of a stack: ``chat`` for a service's own, ``chat.components`` for a further one."""
+    return service if port is None else f"{service}.{port}"
 
 
 def base_link(name: str) -> str:

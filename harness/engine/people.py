@@ -120,6 +120,7 @@ def _driver_options(stack: Stack) -> dict[str, str]:
     """The driver's options, with what is known only now: parameters, and where services reach each other."""
     spec = stack.spec
     known = {f"parameters.{name}": value for name, value in spec.parameters.items()}
+    known |= {f"link.{name}": "" for name in spec.absent}
     known |= {f"link.{name}": stack.url(name).removeprefix("http://") for name in stack.links()}
     where = f"stack {spec.name}, driver"
     return {key: fill(text, known, environment=os.environ, where=where) for key, text in spec.driver_options.items()}

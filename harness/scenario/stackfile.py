@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,48 +14,33 @@ from harness.core.places import stacks_folder
 from harness.core.stack import (
     AbortRules,
     ComposeProject,
-    ComposeService,
-    DockerService,
-    EmbeddedService,
     ExternalLink,
-    ExternalService,
     ExternalSystem,
-    Health,
     LinkSpec,
-    Pins,
     Promises,
-    ServiceSpec,
     StackSpec,
-    Venv,
 )
 from harness.drivers import registry
 from harness.providers.registry import kinds as provider_kinds
 from harness.scenario.diagnostics import BadFile, did_you_mean
 from harness.scenario.findings import check_findings, findings_of
-from harness.scenario.matrix import PLACEHOLDER
 from harness.scenario.mistakes import Mistake, mistakes_of
 from harness.scenario.scene import unknown
 from harness.scenario.source import Source, read_source
+from harness.scenario.stackforms import given, service_of
 from harness.scenario.stackmodel import (
     AbortModel,
     ComposeModel,
-    ComposeServiceModel,
-    DockerModel,
-    EmbeddedModel,
     ExternalLinkModel,
-    ExternalServiceModel,
-    HealthModel,
     LinkModel,
     PromisesModel,
     ServiceModel,
     StackModel,
-    VenvModel,
 )
+from harness.scenario.stacktexts import check_texts
 from harness.scenario.units import quoted
 
 SUFFIXES = (".yaml", ".yml")
-_OF_THE_RUN = ("python", "venv", "data", "port", "control_port", "control_token", "mutant")
-"""Placeholders that a launcher fills in for each service and run."""
 
 
 def load_stack(name_or_path: str, *, parameters: Mapping[str, str] = MappingProxyType({})) -> StackSpec:
@@ -74,11 +59,19 @@ def load_stack(name_or_path: str, *, parameters: Mapping[str, str] = MappingProx
     if problems := [*source.problems, *source.locate(list(_check(model)))]:
         raise BadFile(problems)
     chosen = {key.removeprefix(f"{model.name}."): value for key, value in parameters.items()}
-    for key in chosen:
+    for key, value in chosen.items():
         if key not in model.parameters:
             hint = did_you_mean(key, model.parameters) or "it has no parameters"
             raise UsageError(f"stack '{model.name}' has no parameter {quoted(key)}", hint=hint)
+        _check_value(model, key, value)
     return _spec(model, path, chosen, _driver_options(model, path, source))
+
+
+def _check_value(model: StackModel, name: str, value: str) -> None:
+    values = model.parameters[name].values
+    if values is not None and value not in values:
+        hint = did_you_mean(value, values) or f"it is one of: {', '.join(values)}"
+        raise UsageError(f"stack '{model.name}': parameter {quoted(name)} cannot be {quoted(value)}", hint=hint)
 
 
 def find_stack_file(name_or_path: str) -> Path:
@@ -110,15 +103,14 @@ def _known_hint(name: str) -> str:
 def _check(model: StackModel) -> Iterator[Mistake]:
     if model.driver.kind not in (drivers := registry.kinds()):
         yield unknown("driver", model.driver.kind, ("driver", "kind"), drivers)
-    for option, text in model.driver.__pydantic_extra__.items():
-        yield from _check_text(("driver", option), text, ["python", *_named(model, "link", "parameters")])
+    yield from check_texts(model)
     for name, link in model.links.items():
         yield from _check_link(model, name, link)
     for name, service in model.services.items():
         through = service.health.through if service.health else None
         if through is not None and through not in model.links:
             yield unknown("link", through, ("services", name, "health", "through"), model.links)
-        yield from _check_placeholders(model, name, service)
+        yield from _check_given(model, name, service)
     yield from check_findings(model)
     for name, provider in model.providers.items():
         if name in model.services:
@@ -128,75 +120,49 @@ def _check(model: StackModel) -> Iterator[Mistake]:
             yield unknown("kind of provider", provider.kind, ("providers", name, "kind"), kinds)
 
 
+def _check_given(model: StackModel, name: str, service: ServiceModel) -> Iterator[Mistake]:
+    for parameter, wanted in service.given.items():
+        place: tuple[str | int, ...] = ("services", name, "given", parameter)
+        if parameter not in model.parameters:
+            yield unknown("parameter", parameter, place, model.parameters, on_key=True)
+            continue
+        values = model.parameters[parameter].values
+        yield from (
+            unknown("value of the parameter", value, (*place, index), values)
+            for index, value in enumerate(wanted)
+            if values is not None and value not in values
+        )
+
+
 def _check_link(model: StackModel, name: str, link: LinkModel) -> Iterator[Mistake]:
     source, _, end = name.partition("->")
     ends = [*model.services, *model.providers]
+    yield from _check_port(model, name, link)
     noun = "service or provider" if model.providers else "service"
     if link.to is not None and link.to not in ends:
         yield unknown(noun, link.to, ("links", name, "to"), ends)
     elif link.to is None and end not in ends:
         yield unknown(noun, end, ("links", name), ends, on_key=True)
-    if source != "client" and source not in model.services:
+    if link.from_ is not None and source == "client":
+        yield Mistake(("links", name, "from"), "bad-value", "a link that starts at 'client' is the people's own")
+    elif link.from_ is not None and link.from_ not in model.services:
+        yield unknown("service", link.from_, ("links", name, "from"), model.services)
+    elif link.from_ is None and source != "client" and source not in model.services:
         yield unknown("service", source, ("links", name), ["client", *model.services], on_key=True)
     if link.per_person is not None and source != "client":
         text = "only links that start at 'client' can be made for single people"
         yield Mistake(("links", name, "per_person"), "bad-value", text)
 
 
-def _check_placeholders(model: StackModel, name: str, service: ServiceModel) -> Iterator[Mistake]:
-    known = _placeholders(model)
-    for inner, text in _texts(service):
-        yield from _check_text(("services", name, *inner), text, known)
-
-
-def _check_text(path: tuple[str | int, ...], text: str, known: Sequence[str]) -> Iterator[Mistake]:
-    for word in PLACEHOLDER.findall(text):
-        if word not in known and not (word.startswith("env.") and len(word) > len("env.")):
-            suggestion = did_you_mean(word, known)
-            yield Mistake(path, "placeholder", f"nothing is called {quoted('${' + word + '}')}", suggestion)
-    if "${" in PLACEHOLDER.sub("", text):
-        yield Mistake(path, "placeholder", "'${' is never closed by '}'")
-
-
-def _texts(service: ServiceModel) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Everything that a launcher fills in, each with its place below the service."""
-    forms: list[tuple[str, EmbeddedModel | DockerModel | None]] = [
-        ("embedded", service.embedded),
-        ("docker", service.docker),
-    ]
-    for form, program in forms:
-        if program is not None:
-            yield from (((form, "run", index), text) for index, text in enumerate(program.run))
-            yield from (((form, "env", key), text) for key, text in program.env.items())
-    if service.embedded is not None:
-        yield from _preparing(service.embedded)
-    if service.external is not None:
-        yield ("external", "address"), service.external.address
-        yield ("external", "upstream"), service.external.upstream or ""
-
-
-def _preparing(program: EmbeddedModel) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    yield from ((("embedded", "files", name), text) for name, text in program.files.items())
-    yield from ((("embedded", "requires", index), text) for index, text in enumerate(program.requires))
-    for number, command in enumerate(program.prepare):
-        yield from ((("embedded", "prepare", number, index), text) for index, text in enumerate(command))
-    if program.venv is not None:
-        yield ("embedded", "venv", "version"), program.venv.version
-
-
-def _placeholders(model: StackModel) -> list[str]:
-    return [*_OF_THE_RUN, *_named(model, "link", "service", "port", "parameters")]
-
-
-def _named(model: StackModel, *groups: str) -> list[str]:
-    """What the stack file itself gives names to, as placeholders: ``link.client->chat``."""
-    names: dict[str, Iterable[str]] = {
-        "link": model.links,
-        "service": model.services,
-        "port": model.services,
-        "parameters": model.parameters,
-    }
-    return [f"{group}.{name}" for group in groups for name in names[group]]
+def _check_port(model: StackModel, name: str, link: LinkModel) -> Iterator[Mistake]:
+    service = model.services.get(link.to or name.partition("->")[2])
+    if link.port is None or service is None:
+        return
+    if link.port not in service.ports:
+        yield unknown("port of the service", link.port, ("links", name, "port"), service.ports)
+    elif service.external is not None or service.compose is not None:
+        text = "further ports are known only of services that are started as processes or containers"
+        yield Mistake(("links", name, "port"), "bad-value", text)
 
 
 def _driver_options(model: StackModel, path: Path, source: Source) -> dict[str, str]:
@@ -210,6 +176,11 @@ def _driver_options(model: StackModel, path: Path, source: Source) -> dict[str, 
 
 
 def _spec(model: StackModel, path: Path, parameters: Mapping[str, str], driver_options: dict[str, str]) -> StackSpec:
+    settled = {name: item.default for name, item in model.parameters.items()} | dict(parameters)
+    services = {name: service_of(name, service) for name, service in model.services.items() if given(service, settled)}
+    links = {name: _link(name, link) for name, link in model.links.items()}
+    left_out = model.services.keys() - services
+    absent = tuple(name for name, link in links.items() if {link.source, link.service} & left_out)
     return StackSpec(
         name=model.name,
         source=path.as_posix(),
@@ -217,15 +188,16 @@ def _spec(model: StackModel, path: Path, parameters: Mapping[str, str], driver_o
         driver_options=driver_options,
         capabilities=frozenset(model.capabilities),
         promises=_promises(model.promises),
-        parameters={name: item.default for name, item in model.parameters.items()} | dict(parameters),
-        services={name: _service(name, service) for name, service in model.services.items()},
-        links={name: _link(name, link) for name, link in model.links.items()},
+        parameters=settled,
+        services=services,
+        links={name: link for name, link in links.items() if name not in absent},
         providers={name: provider.kind for name, provider in model.providers.items()},
         control=model.control,
         external=ExternalSystem(model.external.toxiproxy, tuple(model.external.allow)),
         abort=_abort(model.abort),
         compose=_project(model.compose),
         findings=findings_of(model),
+        absent=absent,
         simulated=model.simulated,
     )
 
@@ -257,72 +229,17 @@ def _promises(model: PromisesModel) -> Promises:
     )
 
 
-def _health(model: HealthModel) -> Health:
-    return Health(model.http or f"xmpp:{model.xmpp}", model.through, model.within)
-
-
-def _service(name: str, model: ServiceModel) -> ServiceSpec:
-    health = _health(model.health) if model.health else None
-    embedded = _embedded(model.embedded) if model.embedded else None
-    return ServiceSpec(
-        name,
-        health,
-        embedded,
-        model.clock,
-        _docker(model.docker),
-        _external(model.external),
-        _composed(name, model.compose),
-    )
-
-
-def _composed(name: str, model: ComposeServiceModel | None) -> ComposeService | None:
-    return None if model is None else ComposeService(model.service or name, model.port)
-
-
-def _embedded(model: EmbeddedModel) -> EmbeddedService:
-    return EmbeddedService(
-        run=tuple(model.run),
-        requires=tuple(model.requires),
-        install=model.install,
-        env=dict(model.env),
-        venv=_venv(model.venv) if model.venv else None,
-        files=dict(model.files),
-        prepare=tuple(map(tuple, model.prepare)),
-    )
-
-
-def _venv(model: VenvModel) -> Venv:
-    return Venv(model.package, model.version, tuple(Pins(each.below, tuple(each.packages)) for each in model.pins))
-
-
-def _external(model: ExternalServiceModel | None) -> ExternalService | None:
-    return None if model is None else ExternalService(model.address, model.upstream or model.address)
-
-
-def _docker(model: DockerModel | None) -> DockerService | None:
-    if model is None:
-        return None
-    return DockerService(
-        port=model.port,
-        image=model.image,
-        build=model.build,
-        replicas=model.replicas,
-        run=tuple(model.run),
-        env=dict(model.env),
-        data=model.data,
-    )
-
-
 def _link(name: str, model: LinkModel) -> LinkSpec:
     source, _, service = name.partition("->")
     launchers = None if model.launchers is None else tuple(model.launchers)
     return LinkSpec(
         name,
-        source,
+        model.from_ or source,
         model.to or service,
         per_person=model.per_person is not None,
         launchers=launchers,
         external=_external_link(model.external),
+        port=model.port,
     )
 
 

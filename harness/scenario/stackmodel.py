@@ -42,6 +42,8 @@ def _default(text: str, description: str) -> Any:
 
 
 Host = Annotated[str, AfterValidator(_host)]
+Given = dict[Name, Annotated[list[str], Field(min_length=1)]]
+Port = Annotated[int, Field(ge=1, le=65535)]
 LinkName = Annotated[str, AfterValidator(_link_name)]
 RelativePath = Annotated[str, AfterValidator(_relative_path)]
 UrlPath = Annotated[str, AfterValidator(_url_path)]
@@ -96,17 +98,18 @@ class PinsModel(Section):
 
 
 class VenvModel(Section):
-    """A virtual environment with one package, made on this machine once for each version."""
+    """A virtual environment with one package: made on this machine, or in an image, once for each version."""
 
     package: str
     version: str
     pins: list[PinsModel] = Field(default=[], description="the first that applies to the version counts")
+    extras: list[str] = Field(default=[], description="what is installed with every version, as pip wants it")
 
 
 class EmbeddedModel(Section):
-    """A service as a local process."""
+    """A service as a local process; what the service says for all its forms need not be repeated."""
 
-    run: list[str] = Field(min_length=1, description="program and arguments; no shell is involved")
+    run: list[str] = Field(default=[], description="program and arguments; no shell is involved")
     requires: list[str] = Field(
         default=[], description="programs that the machine has to have; with a slash, paths, in which * stands for any"
     )
@@ -120,20 +123,26 @@ class EmbeddedModel(Section):
 
 
 class DockerModel(Section):
-    """A service as containers of one image."""
+    """A service as containers of one image; what the service says for all its forms need not be repeated."""
 
     image: str | None = Field(default=None, description="an image by name and tag")
     build: str | None = Field(default=None, description="a folder with a Dockerfile, beside the stack file or shipped")
-    port: int = Field(ge=1, le=65535, description="where the service listens inside its container")
+    args: dict[str, str] = Field(
+        default={}, description="arguments of the build; ${requirements} is what pip is asked for to make the venv"
+    )
+    port: Port | None = Field(default=None, description="where it listens inside its container; absent: nowhere")
     replicas: int = Field(default=1, ge=1, le=16)
     run: list[str] = Field(default=[], description="replaces the image's command; no shell is involved")
     env: dict[str, str] = Field(default={})
+    files: dict[RelativePath, str] = Field(default={}, description="written to ${data} before the first start")
     data: UrlPath | None = Field(default=None, description="a folder inside that outlives a restart")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.image is None) == (self.build is None):
             raise ValueError("give either 'image' or 'build'")
+        if self.args and self.build is None:
+            raise ValueError("'args' are for an image that is built: give 'build'")
         return self
 
 
@@ -148,18 +157,39 @@ class ComposeServiceModel(Section):
     """A service of the compose project."""
 
     service: str | None = Field(default=None, description="its name in the compose file, where it differs")
-    port: int = Field(ge=1, le=65535, description="where it listens inside its container")
+    port: Port = Field(description="where it listens inside its container")
 
 
 class ServiceModel(Section):
-    """One service: what is not there for a launcher is not started by it."""
+    """One service: what is not there for a launcher is not started by it.
 
+    Its own `run`, `env`, `files` and `venv` are for local processes and containers alike; each form adds and wins.
+    """
+
+    given: Given = Field(
+        default={}, description="by parameter, the values under which it is there; else its links are not there either"
+    )
     health: HealthModel | None = None
     clock: Literal["faketime", "none"] = Field(default="none", description="how a fault may move the service's clock")
+    ports: dict[Name, Port] = Field(
+        default={}, description="further ports that it listens on, ${ports.NAME}: their numbers in a container"
+    )
+    run: list[str] = Field(default=[], description="program and arguments; no shell is involved")
+    env: dict[str, str] = Field(default={})
+    files: dict[RelativePath, str] = Field(default={}, description="written to ${data} before the first start")
+    venv: VenvModel | None = Field(default=None, description="where it is a Python program; it lies at ${venv}")
     embedded: EmbeddedModel | None = None
     docker: DockerModel | None = None
     external: ExternalServiceModel | None = None
     compose: ComposeServiceModel | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.embedded is not None and not (self.run or self.embedded.run):
+            raise ValueError("a local process needs 'run', below 'embedded' or for all forms beside it")
+        if self.docker is not None and self.docker.data is None and (self.files or self.docker.files):
+            raise ValueError("a container with 'files' needs a folder for them: give 'data' below 'docker'")
+        return self
 
 
 class ExternalLinkModel(Section):
@@ -179,6 +209,10 @@ class LinkModel(Section):
     """An edge from a client or service to a service or provider, through one proxy."""
 
     to: str | None = Field(default=None, description="the service or provider, when it is not the name after the arrow")
+    from_: str | None = Field(
+        default=None, alias="from", description="the service that calls, when it is not the name before the arrow"
+    )
+    port: Name | None = Field(default=None, description="a further port of the service, by its name below 'ports'")
     per_person: Literal["named_in_faults"] | None = Field(
         default=None, description="people and devices that a fault names get an edge of their own"
     )
@@ -230,6 +264,15 @@ class ParameterModel(Section):
     """Something that ``--set NAME=VALUE`` changes."""
 
     default: str
+    values: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None, description="all that it may be; absent: any text"
+    )
+
+    @model_validator(mode="after")
+    def _default_is_one(self) -> Self:
+        if self.values is not None and self.default not in self.values:
+            raise ValueError(f"the default {quoted(self.default)} is none of its values")
+        return self
 
 
 def _version_range(text: str) -> str:
@@ -258,9 +301,7 @@ class FindingModel(Section):
     versions: Annotated[str, AfterValidator(_version_range)] | None = Field(
         default=None, description="releases that show it, by the parameter 'version': '>=1.80, <1.164'"
     )
-    given: dict[Name, Annotated[list[str], Field(min_length=1)]] = Field(
-        default={}, description="by parameter of the stack, the values under which it shows"
-    )
+    given: Given = Field(default={}, description="by parameter of the stack, the values under which it shows")
     rate: Annotated[str, AfterValidator(_rate)] = Field(
         description="'always' (a run without it fails), or in how many of how many runs it was seen, '7/10'"
     )

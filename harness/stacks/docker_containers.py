@@ -21,6 +21,7 @@ from harness.stacks.api import ServiceState
 from harness.stacks.docker_calls import Calls, EngineRefused
 from harness.stacks.docker_disks import Disks
 from harness.stacks.docker_engine import Engine, EngineTrouble
+from harness.stacks.docker_files import archive_of
 from harness.stacks.docker_follower import Follower
 from harness.stacks.docker_instances import Instance
 from harness.stacks.docker_reaper import Thing, remove_run, save_log
@@ -78,6 +79,8 @@ class Containers:
         )
         for name, known_as in others:
             await self.join(instance, name, known_as)
+        if instance.files:
+            await self._put(instance)
 
     async def join(
         self, instance: Instance, network: str, alias: str | None = None, *, address: str | None = None
@@ -200,6 +203,14 @@ class Containers:
                 file.writelines(pieces)
 
         await self.calls(f"copy the data of {instance.role}", copy)
+
+    async def _put(self, instance: Instance) -> None:
+        """Write a container's files into its volume, before whatever runs there sees it."""
+        archive = archive_of(instance.files)
+        await self.calls(
+            f"write the files of {instance.role} to {instance.data}",
+            lambda api: api.put_archive(instance.id, instance.data, archive),
+        )
 
     async def _make_disk(self, instance: Instance) -> dict[str, str]:
         role = f"{instance.role}-disk"

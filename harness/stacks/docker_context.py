@@ -13,7 +13,7 @@ import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -22,8 +22,18 @@ from docker.utils.build import exclude_paths
 from harness.core.errors import UsageError
 from harness.core.places import docker_folder, package_folder
 
-_PARTS = ("__init__.py", "core", "history", "proxy", "providers", "reference")
-"""What of the package runs in containers."""
+_PARTS = (
+    "__init__.py",
+    "core",
+    "drivers/__init__.py",
+    "drivers/xmpp/__init__.py",
+    "drivers/xmpp/xml.py",
+    "history",
+    "proxy",
+    "providers",
+    "reference",
+)
+"""What of the package runs in containers; of the drivers, what the push service of XMPP reads streams with."""
 _SHIPPED = "docker/"
 
 
@@ -62,21 +72,24 @@ class BuildContext:
     """What an image is built from, by the names in the build.
 
     ``helpers`` makes the files that do not decide what comes out, asked for only when something is built.
-    ``published`` is an image that is as good.
+    ``args`` are arguments of the build, ``published`` is an image that is as good.
     """
 
     name: str
     pieces: Mapping[str, Piece]
+    args: Mapping[str, str] = field(default_factory=dict)
     helpers: Callable[[], Mapping[str, bytes]] = _none
     published: str | None = None
 
     @property
     def tag(self) -> str:
-        """The image's name: it changes with names, contents, links and execute bits."""
+        """The image's name: it changes with names, contents, links, execute bits and arguments."""
         total = hashlib.sha256()
         for name, piece in sorted(self.pieces.items()):
             total.update(f"{name}\0{piece.mode:o}\0{piece.link}\0{piece.folder}\0{len(piece.content)}\0".encode())
             total.update(piece.content)
+        for name, value in sorted(self.args.items()):
+            total.update(f"{name}\0{value}\0".encode())
         return f"chat-chaos/{self.name}:{total.hexdigest()[:12]}"
 
     def tar(self, into: IO[bytes]) -> None:

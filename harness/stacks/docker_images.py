@@ -1,7 +1,4 @@
-"""The images of a stack: found, built or pulled when they are missing, once for all runs of this machine.
-
-``python -m harness.stacks.docker_images`` builds all images of chat-chaos that are missing.
-"""
+"""The images of a stack: found, built or pulled when they are missing, once for all runs of this machine."""
 
 from __future__ import annotations
 
@@ -13,25 +10,26 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from docker.client import DockerClient
 from docker.errors import BuildError, ImageNotFound
 
-from harness.core.errors import ChatChaosError, EnvironmentFault
+from harness.core.errors import EnvironmentFault
 from harness.core.stack import DockerService
 from harness.stacks import docker_context
-from harness.stacks.docker_client import ENGINE_TROUBLE, connect, reason
+from harness.stacks.docker_client import ENGINE_TROUBLE, reason
 from harness.stacks.docker_context import BuildContext
 from harness.stacks.docker_machine import machine_files
 from harness.stacks.docker_toxiproxy import PUBLISHED, server_binary
 from harness.stacks.proxy_choice import find_toxiproxy
 
-OWN = ("chat", "postgres", "redis", "toxiproxy")
-"""The images of chat-chaos, by the names of their folders."""
+OWN = ("docker/chat", "docker/toxiproxy")
+"""What any stack needs: the package itself, in which the embedded proxy and providers run, and the other proxy."""
 LABEL = "chat-chaos.image"
 BASE = "chat-chaos/base:12"
 """What ``make docker-base`` makes; where it is missing, the Dockerfiles name the published base."""
@@ -49,14 +47,22 @@ def to_stderr(sentence: str) -> None:
     sys.stderr.flush()
 
 
-def ensure(build: str, client: DockerClient, *, beside: Path | None = None, say: Say = to_stderr) -> str:
+def ensure(
+    build: str,
+    client: DockerClient,
+    *,
+    args: Mapping[str, str] = MappingProxyType({}),
+    beside: Path | None = None,
+    say: Say = to_stderr,
+) -> str:
     """Return the tag of the image that is built from a folder, after building it when it is missing.
 
-    ``build`` is as in stack files: a folder ``beside`` the stack file, or ``docker/NAME``. Several processes wait for
+    ``build`` is as in stack files: a folder ``beside`` the stack file, or ``docker/NAME``; other arguments make another
+    image. Several processes wait for
     each other, so one builds and the others find. Raises ``UsageError`` when there is no such folder, and
     ``EnvironmentFault`` with the last lines of a build that failed.
     """
-    context = _context(docker_context.find_folder(build, beside))
+    context = _context(docker_context.find_folder(build, beside), args)
     known = _known(client, context)
     if known is not None:
         return known
@@ -81,15 +87,23 @@ def present(image: str, client: DockerClient, *, say: Say = to_stderr) -> str:
 async def image_of(
     service: DockerService, client: DockerClient, *, beside: Path | None = None, say: Say = to_stderr
 ) -> str:
-    """Return the image of a service, which is pulled or built first when it is missing.
+    """As ``image_here``, off the loop.
 
     A caller that is cancelled does not wait for the rest of a build: the engine gives it up when this process ends.
+    """
+    return await _in_a_thread_of_its_own(lambda: image_here(service, client, beside=beside, say=say))
+
+
+def image_here(
+    service: DockerService, client: DockerClient, *, beside: Path | None = None, say: Say = to_stderr
+) -> str:
+    """Return the image of a service, which is pulled or built first when it is missing.
+
     Raises as ``ensure`` and ``present`` do.
     """
     if service.image is not None:
-        named = service.image
-        return await _in_a_thread_of_its_own(lambda: present(named, client, say=say))
-    return await _in_a_thread_of_its_own(lambda: ensure(service.build or "", client, beside=beside, say=say))
+        return present(service.image, client, say=say)
+    return ensure(service.build or "", client, args=service.args, beside=beside, say=say)
 
 
 async def _in_a_thread_of_its_own(call: Callable[[], str]) -> str:
@@ -117,14 +131,16 @@ async def _in_a_thread_of_its_own(call: Callable[[], str]) -> str:
     return await answer
 
 
-def _context(folder: Path) -> BuildContext:
+def _context(folder: Path, args: Mapping[str, str]) -> BuildContext:
     """What a folder is built from; those of chat-chaos get what their Dockerfiles say."""
     pieces = docker_context.pieces_of(folder)
     if docker_context.is_shipped(folder, "chat"):
         return BuildContext("chat", pieces | docker_context.pieces_of_the_package(), helpers=machine_files)
+    if docker_context.is_shipped(folder, "synapse"):
+        return BuildContext("synapse", pieces, args, helpers=machine_files)
     if docker_context.is_shipped(folder, "toxiproxy"):
         return BuildContext("toxiproxy", pieces, helpers=_toxiproxy, published=PUBLISHED)
-    return BuildContext(docker_context.tag_name(folder.name), pieces)
+    return BuildContext(docker_context.tag_name(folder.name), pieces, args)
 
 
 def _toxiproxy() -> dict[str, bytes]:
@@ -169,19 +185,19 @@ def _built(client: DockerClient, context: BuildContext, say: Say) -> str:
         context.tar(archive)
         archive.seek(0)
         try:
-            _follow(_build_stream(client, archive, context.name, tag, base), lines)
+            _follow(_build_stream(client, archive, context.name, tag, {**base, **context.args}), lines)
         except ENGINE_TROUBLE as problem:
             raise _not_built(tag, problem, lines) from None
     say(f"built {tag} in {time.monotonic() - began:.0f} s")
     return tag
 
 
-def _build_stream(client: DockerClient, archive: IO[bytes], name: str, tag: str, base: dict[str, str]) -> Any:
+def _build_stream(client: DockerClient, archive: IO[bytes], name: str, tag: str, args: dict[str, str]) -> Any:
     return client.api.build(
         fileobj=archive,
         custom_context=True,
         tag=tag,
-        buildargs=base,
+        buildargs=args,
         labels={LABEL: name},
         rm=True,
         forcerm=True,
@@ -217,21 +233,3 @@ def _one_at_a_time() -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def main() -> int:
-    """Make what is missing of chat-chaos's own images and tell their sizes; returns the exit code."""
-    try:
-        with closing(connect()) as client:
-            for name in OWN:
-                tag = ensure(f"docker/{name}", client)
-                size = client.images.get(tag).attrs["Size"]
-                sys.stdout.write(f"{tag}  {size / 1e6:.0f} MB\n")
-    except ChatChaosError as problem:
-        to_stderr(str(problem))
-        return problem.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

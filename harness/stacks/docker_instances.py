@@ -25,6 +25,8 @@ FAKETIME_LABEL = "chat-chaos.faketime"
 """Where an image has the library that moves the clock of what runs in it."""
 CLOCK_FOLDER = "/run/chat-chaos-clock"
 OFFSET = "offset"
+VENV = "/opt/venv"
+"""Where an image has the virtual environment of a service that runs from one."""
 EVENTS_FOLDER = "/chat-chaos/events"
 
 
@@ -68,7 +70,8 @@ class Instance:
     """One container: what it is made of, where it is published on 127.0.0.1, and its id once it is there.
 
     ``role`` is its name in the run (``chat.1``); ``binds`` are folders of the host by their place inside; ``data`` is
-    the place of its volume, ``disk`` one for it alone; ``published`` are the ports of 127.0.0.1 by those inside.
+    the place of its volume, ``disk`` one for it alone, ``files`` what lies there before its first start;
+    ``published`` are the ports of 127.0.0.1 by those inside; ``port`` is 0 where it listens nowhere.
     """
 
     role: str
@@ -81,6 +84,7 @@ class Instance:
     entrypoint: tuple[str, ...] | None = None
     binds: dict[str, str] = field(default_factory=dict)
     data: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
     disk: Disk | None = None
     user: str | None = None
     control: ControlClient | None = None
@@ -156,11 +160,19 @@ class Maker:
     def _replica(self, role: str, name: str, program: DockerService, image: Image, clock: Path | None) -> Instance:
         token = secrets.token_urlsafe(24)
         control_port = CONTROL_PORT if program.port != CONTROL_PORT else CONTROL_PORT + 1
-        published = {program.port: self.direct[role]}
+        published = {} if program.port is None else {program.port: self.direct[role]}
         if _is_controlled(program):
             published[control_port] = self.ports.reserve()
-        own = {"port": str(program.port), "control_port": str(control_port), "control_token": token}
-        known = {**self.known, **own, **({} if program.data is None else {"data": program.data})}
+        known = {
+            **self.known,
+            "host": EVERYWHERE,
+            **({} if program.port is None else {"port": str(program.port)}),
+            **{f"ports.{each}": str(number) for each, number in self.spec.services[name].ports.items()},
+            "control_port": str(control_port),
+            "control_token": token,
+            **({} if program.data is None else {"data": program.data}),
+            **({} if program.venv is None else {"venv": VENV}),
+        }
 
         def filled(text: str, where: str) -> str:
             place = f"stack {self.spec.name}, {where} of service {name}"
@@ -176,9 +188,10 @@ class Maker:
                 **{key: filled(value, f"env.{key}") for key, value in program.env.items()},
             },
             published=published,
-            port=program.port,
+            port=program.port or 0,
             binds={} if clock is None else {CLOCK_FOLDER: str(clock)},
             data=program.data,
+            files={place: filled(text, f"files.{place}") for place, text in program.files.items()},
             disk=None if program.disk is None or self.keeper is None else Disk(program.disk, self.keeper),
             control=_client(published[control_port], token, f"the control port of {role}")
             if control_port in published
@@ -188,7 +201,7 @@ class Maker:
 
 
 def _is_controlled(program: DockerService) -> bool:
-    return any("control_port" in placeholders(text) for text in (*program.run, *program.env.values()))
+    return any("control_port" in placeholders(text) for text in program.texts)
 
 
 def _clock_environment(image: Image, clock: Path | None) -> dict[str, str]:

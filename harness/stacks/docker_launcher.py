@@ -52,7 +52,7 @@ class DockerLauncher:
         first. Raises ``EnvironmentFault`` when there is no engine of this host, an image cannot be had, or a container
         does not come up, with its last log lines; ``UsageError`` for a stack file that names what does not exist.
         """
-        plan = plan_of(order.spec, order.people, order.mutant)
+        plan = plan_of(order.spec, order.people, order.mutant, environ=self._environment)
         with (
             closing(Calls(await asyncio.to_thread(docker_client.connect, self._environment))) as calls,
             Ports() as ports,
@@ -116,6 +116,7 @@ class DockerLauncher:
             "seed": str(order.seed),
             "python": PYTHON,
             **{f"parameters.{name}": value for name, value in plan.spec.parameters.items()},
+            **{f"link.{name}": "" for name in plan.spec.absent},
             **{f"link.{name}": begin for name, begin in addresses(plan, proxy).items()},
             **{f"service.{name}": f"http://{LOOPBACK}:{direct[roles[0]]}" for name, roles in plan.roles.items()},
         }
@@ -136,12 +137,16 @@ class DockerLauncher:
 
 async def _images(wanted: Mapping[str, DockerService], calls: Calls, beside: Path) -> dict[str, Image]:
     """Find, pull or build each image once, and read what it says of itself."""
-    sources = {(program.image, program.build): program for program in wanted.values()}
-    found = {}
+    sources = {_source(program): program for program in wanted.values()}
+    found: dict[tuple[object, ...], Image] = {}
     for source, program in sources.items():
         tag = await image_of(program, calls.client, beside=beside)
         found[source] = Image.of(tag, await calls(f"look at image {tag}", _inspection(tag)))
-    return {name: found[program.image, program.build] for name, program in wanted.items()}
+    return {name: found[_source(program)] for name, program in wanted.items()}
+
+
+def _source(program: DockerService) -> tuple[object, ...]:
+    return (program.image, program.build, *sorted(program.args.items()))
 
 
 def _inspection(tag: str) -> Any:

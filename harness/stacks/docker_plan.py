@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from harness.core.errors import UsageError
-from harness.core.stack import DockerService, LinkSpec, StackSpec
+from harness.core.stack import DockerService, LinkSpec, StackSpec, port_name
 from harness.providers.api import ProviderKind
 from harness.providers.registry import provider_kind
 from harness.stacks.docker_instances import PROVIDER_PORT, roles_of
 from harness.stacks.docker_topology import CLIENT, PROXY
-from harness.stacks.filling import placeholders
+from harness.stacks.filling import fill, placeholders
+from harness.stacks.presence import wanted_venv
 from harness.stacks.proxy_server import edges
+from harness.stacks.venvs import requirements
 
 LAUNCHER = "docker"
 
@@ -34,14 +37,21 @@ class Plan:
 
     @property
     def ports(self) -> dict[str, int]:
-        """Where each service and provider listens in its containers."""
-        ports = {name: program.port for name, program in self.programs.items()}
-        return ports | dict.fromkeys(self.kinds, PROVIDER_PORT)
+        """Where each service and provider listens in its containers, by ``port_name``."""
+        own = {name: program.port for name, program in self.programs.items() if program.port is not None}
+        further = {
+            port_name(name, port): number
+            for name in self.programs
+            for port, number in self.spec.services[name].ports.items()
+        }
+        return own | further | dict.fromkeys(self.kinds, PROVIDER_PORT)
 
 
-def plan_of(spec: StackSpec, people: frozenset[str], mutant: str | None) -> Plan:
+def plan_of(
+    spec: StackSpec, people: frozenset[str], mutant: str | None, *, environ: Mapping[str, str] = MappingProxyType({})
+) -> Plan:
     """Read a stack file for people with edges of their own; raises ``UsageError`` for what cannot run in Docker."""
-    programs = {name: service.docker for name, service in spec.services.items() if service.docker is not None}
+    programs = programs_of(spec, environ)
     kinds = {name: provider_kind(kind) for name, kind in spec.providers.items()}
     found = edges(spec, LAUNCHER, people).items()
     links = {
@@ -51,6 +61,23 @@ def plan_of(spec: StackSpec, people: frozenset[str], mutant: str | None) -> Plan
     _check_services(plan)
     _check_mutant(plan, mutant)
     return plan
+
+
+def programs_of(spec: StackSpec, environ: Mapping[str, str]) -> dict[str, DockerService]:
+    """Return the services that have a docker form, with the arguments of their builds filled in.
+
+    Raises ``UsageError`` for one that stands for nothing.
+    """
+    programs = {name: service.docker for name, service in spec.services.items() if service.docker is not None}
+    return {name: replace(program, args=_args(spec, name, program, environ)) for name, program in programs.items()}
+
+
+def _args(spec: StackSpec, name: str, program: DockerService, environ: Mapping[str, str]) -> dict[str, str]:
+    where = f"stack {spec.name}, args of service {name}"
+    known = {f"parameters.{parameter}": value for parameter, value in spec.parameters.items()}
+    if program.venv is not None:
+        known["requirements"] = " ".join(requirements(wanted_venv(spec, name, program.venv, environ)))
+    return {arg: fill(text, known, environment=environ, where=where) for arg, text in program.args.items()}
 
 
 def _check_services(plan: Plan) -> None:
@@ -65,6 +92,12 @@ def _check_services(plan: Plan) -> None:
             f"stack {spec.name} calls a service {PROXY}, as the proxy's own container is called in Docker",
             hint="give the service another name",
         )
+    for name, link in plan.links.items():
+        if link.end not in plan.ports:
+            raise UsageError(
+                f"stack {spec.name}: link {name} leads to service {link.service}, which listens on no port in Docker",
+                hint="give its `docker:` section the `port` on which it listens in its container",
+            )
     ways = [name for name in plan.links if name.startswith(CLIENT)]
     for name in plan.programs:
         health = spec.services[name].health
@@ -77,7 +110,7 @@ def _check_services(plan: Plan) -> None:
 
 
 def _check_mutant(plan: Plan, mutant: str | None) -> None:
-    texts = [text for program in plan.programs.values() for text in (*program.run, *program.env.values())]
+    texts = [text for program in plan.programs.values() for text in program.texts]
     if mutant is not None and not any("mutant" in placeholders(text) for text in texts):
         raise UsageError(
             f"stack {plan.spec.name} has no mutants: none of its services is given ${{mutant}}",

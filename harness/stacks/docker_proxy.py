@@ -77,4 +77,4 @@ async def make_links(server: ToxiproxyServer, plan: Plan, run: str) -> dict[str,
 
 
 def _spec(run: str, name: str, link: LinkSpec, port: int, ports: Mapping[str, int]) -> ProxySpec:
-    return ProxySpec(proxy_name(run, name), f"{link.service}:{ports[link.service]}", f"{EVERYWHERE}:{port}")
+    return ProxySpec(proxy_name(run, name), f"{link.service}:{ports[link.end]}", f"{EVERYWHERE}:{port}")

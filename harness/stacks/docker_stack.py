@@ -23,11 +23,11 @@ from harness.stacks.docker_containers import Containers
 from harness.stacks.docker_containment import DockerContainment
 from harness.stacks.docker_control import ReplicatedControl
 from harness.stacks.docker_instances import FAKETIME_LABEL, OFFSET, Instance
-from harness.stacks.embedded_stack import CHAT
 from harness.stacks.faketime import MovableClock
 from harness.stacks.health import wait_until_ok
 from harness.stacks.logs import last_lines
 from harness.stacks.sockets import strangers
+from harness.stacks.synapse_control import CHAT, control_of
 from harness.stacks.usage import in_container
 
 T = TypeVar("T")
@@ -74,6 +74,7 @@ class DockerStack:
         self._ways = ways
         self._providers = providers
         self._instances = instances
+        self._synapse = control_of(spec, self.direct_url)
         self._closed = False
         """Whether the networks were seen to be as planned, so that nothing can go round the proxy."""
 
@@ -132,7 +133,9 @@ class DockerStack:
 
     @property
     def control(self) -> ServiceControl | None:
-        """The control ports as the reference backend has them, or None for a stack that has none of that kind."""
+        """The control ports as the reference backend has them, Synapse's admin API, or None for a stack without."""
+        if self._synapse is not None:
+            return self._synapse
         if self.spec.control != "direct" or CHAT not in self.spec.links:
             return None
         clients = [each.control for each in self.instances(self.spec.links[CHAT].service)]
@@ -250,7 +253,7 @@ class DockerStack:
         return None
 
     async def _passes(self, instance: Instance) -> bool:
-        if instance.image.health:
+        if instance.image.health and instance.port:
             return await self.containers.passes(instance)
         return (await self.containers.state(instance)).running
 

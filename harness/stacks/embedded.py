@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.core.clock import Clock, SystemClock
 from harness.core.errors import EnvironmentFault, UsageError
-from harness.core.stack import EmbeddedService, StackSpec
+from harness.core.stack import EmbeddedService, StackSpec, port_name
 from harness.providers.registry import provider_kind
 from harness.proxy.adapter import ToxiproxyServer
 from harness.stacks.api import Order, Processes, Stack
@@ -59,8 +59,9 @@ class EmbeddedLauncher:
         data = await processes.temporary_folder("data")
         with Ports() as reserved:
             ports = {name: reserved.reserve() for name in sorted(reachable)}
+            further = {end: reserved.reserve() for name in programs for end in _further(spec, name)}
             async with _serving(order, env=base, log=logs / "proxy.log") as (server, pid):
-                made = await make_proxies(server, links, ports, run=order.run, reserved=reserved)
+                made = await make_proxies(server, links, ports | further, run=order.run, reserved=reserved)
                 proxies = Proxies(server.info, pid, made)
                 known = {
                     "data": str(data),
@@ -68,7 +69,7 @@ class EmbeddedLauncher:
                     "seed": str(order.seed),
                     **_addresses(spec, proxies, ports),
                 }
-                maker = Maker(spec, reserved, base, known, self._environment, data, order.clocks, venvs)
+                maker = Maker(spec, reserved, base, known, self._environment, data, order.clocks, venvs, further)
                 events = order.folder / "events"
                 services = [
                     *(
@@ -153,10 +154,14 @@ def _addresses(spec: StackSpec, proxies: Proxies, ports: Mapping[str, int]) -> d
     return {
         "python": sys.executable,
         **{f"parameters.{name}": value for name, value in spec.parameters.items()},
+        **{f"link.{name}": "" for name in spec.absent},
         **{f"link.{name}": proxy.listen for name, proxy in proxies.links.items()},
         **{f"service.{name}": f"http://{LOOPBACK}:{port}" for name, port in ports.items()},
-        **{f"port.{name}": str(port) for name, port in ports.items()},
     }
+
+
+def _further(spec: StackSpec, service: str) -> list[str]:
+    return [port_name(service, port) for port in spec.services[service].ports]
 
 
 def _keep(data: Path, to: Path) -> None:

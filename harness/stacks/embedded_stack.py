@@ -25,9 +25,8 @@ from harness.stacks.logs import last_lines
 from harness.stacks.ports import LOOPBACK
 from harness.stacks.preparing import Preparation, prepare
 from harness.stacks.sockets import strangers
-from harness.stacks.synapse_control import SynapseControl
+from harness.stacks.synapse_control import CHAT, control_of
 
-CHAT = "client->chat"
 _STOP_WITHIN_S = 3.0
 _KILLED_WITHIN_S = 2.0
 
@@ -83,7 +82,7 @@ class EmbeddedStack:
         self._clock = clock
         source = Path(spec.source)
         self._cwd = source.parent if source.is_file() else None
-        self._synapse = self._homeserver()
+        self._synapse = control_of(spec, self.direct_url)
 
     def link(self, name: str) -> LinkProxyHandle:
         """Return the proxy of a link (``client->chat``, ``client:alice->chat``); KeyError when there is none."""
@@ -154,13 +153,6 @@ class EmbeddedStack:
         if self.spec.control != "direct" or chat is None or chat.control is None:
             return None
         return ReferenceControl(chat.control)
-
-    def _homeserver(self) -> SynapseControl | None:
-        if self.spec.control != "synapse" or CHAT not in self.spec.links:
-            return None
-        known = self.spec.parameters
-        url = self.direct_url(self.spec.links[CHAT].service)
-        return SynapseControl(url, known.get("server_name", ""), known.get("registration_secret", ""))
 
     def provider(self, name: str) -> ProviderControl:
         """Return the control of a provider simulator; KeyError when the stack has none of that name."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.core.stack import EmbeddedService, Health, StackSpec
+from harness.core.stack import EmbeddedService, Health, StackSpec, port_name
 from harness.providers.api import ProviderKind
 from harness.providers.control_client import ControlClient
 from harness.providers.settings import Settings, environment
@@ -26,7 +26,8 @@ class Maker:
     """What all services of one run share.
 
     ``base`` are the variables that every process gets, ``known`` what placeholders stand for, ``clocks`` the services
-    whose wall clock is going to be moved, ``venvs`` the virtual environments by service.
+    whose wall clock is going to be moved, ``venvs`` the virtual environments by service, ``further`` the services'
+    further ports by ``port_name``.
     """
 
     spec: StackSpec
@@ -37,11 +38,19 @@ class Maker:
     data: Path
     clocks: frozenset[str] = frozenset()
     venvs: Mapping[str, Path] = field(default_factory=dict)
+    further: Mapping[str, int] = field(default_factory=dict)
 
     def service(self, name: str, program: EmbeddedService, port: int) -> Service:
         """Make a service of the stack file; raises ``UsageError`` for a placeholder that stands for nothing."""
         control_port, token = self.ports.reserve(), secrets.token_urlsafe(24)
-        own = {**self.known, "port": str(port), "control_port": str(control_port), "control_token": token}
+        own = {
+            **self.known,
+            "host": LOOPBACK,
+            "port": str(port),
+            **{f"ports.{each}": str(self.further[port_name(name, each)]) for each in self.spec.services[name].ports},
+            "control_port": str(control_port),
+            "control_token": token,
+        }
         own |= {"venv": str(self.venvs[name])} if name in self.venvs else {}
 
         def filled(text: str, where: str) -> str:

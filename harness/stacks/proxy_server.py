@@ -110,7 +110,7 @@ def edges(spec: StackSpec, launcher: str, people: frozenset[str]) -> dict[str, L
 async def make_proxies(
     server: ToxiproxyServer, links: Mapping[str, LinkSpec], ports: Mapping[str, int], *, run: str, reserved: Ports
 ) -> dict[str, LinkProxyHandle]:
-    """Make a proxy for each edge, named after run and edge on the server; ``ports`` are those of the services.
+    """Make a proxy for each edge, named after run and edge on the server; ``ports`` are all by ``port_name``.
 
     The real Toxiproxy gives a disabled proxy's port back, so that somebody else might get it: its ports are reserved.
     """
@@ -118,7 +118,7 @@ async def make_proxies(
     specs = {
         proxy_name(run, name): ProxySpec(
             proxy_name(run, name),
-            f"{LOOPBACK}:{ports[link.service]}",
+            f"{LOOPBACK}:{ports[link.end]}",
             f"{LOOPBACK}:{reserved.reserve() if fixed else 0}",
         )
         for name, link in links.items()

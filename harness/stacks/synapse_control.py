@@ -10,15 +10,17 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 from harness.core.errors import ControlUnavailable
+from harness.core.stack import StackSpec
 from harness.providers.control_client import ControlClient
 from harness.stacks.api import Limits
 
+CHAT = "client->chat"
 WHO = "the admin API of Synapse"
 ADMIN = "chat-chaos-control"
 REGISTER = "/_synapse/admin/v1/register"
@@ -36,6 +38,15 @@ CANNOT: Mapping[str, str] = {
 LIMITS_SINCE = "1.33"
 """First release with ``override_ratelimit`` (https://github.com/matrix-org/synapse/pull/9648)."""
 CANNOT_TOGETHER = "Synapse limits each person, not all of them together"
+
+
+def control_of(spec: StackSpec, direct_url: Callable[[str], str]) -> SynapseControl | None:
+    """Return the control of a stack that says ``control: synapse``, None for any other."""
+    if spec.control != "synapse" or CHAT not in spec.links:
+        return None
+    known = spec.parameters
+    url = direct_url(spec.links[CHAT].service)
+    return SynapseControl(url, known.get("server_name", ""), known.get("registration_secret", ""))
 
 
 class SynapseControl:

@@ -49,7 +49,7 @@ def requirements(venv: Venv) -> list[str]:
     if not _VERSION.fullmatch(venv.version):
         raise UsageError(f"{venv.version!r} is no version of {venv.package}", hint="write it as its releases do: 1.2.3")
     applying = (pins.packages for pins in venv.pins if pins.below is None or older(venv.version, pins.below))
-    return [f"{venv.package}=={venv.version}", *next(applying, ())]
+    return [f"{venv.package}=={venv.version}", *next(applying, ()), *venv.extras]
 
 
 async def ensure(

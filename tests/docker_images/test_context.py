@@ -97,6 +97,7 @@ def test_the_package_goes_in_without_what_only_the_harness_needs() -> None:
     assert {name.split("/")[1] for name in names} == {
         "__init__.py",
         "core",
+        "drivers",
         "history",
         "proxy",
         "providers",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from harness.core.stack import Venv
 from harness.drivers.registry import driver
 from harness.scenario.diagnostics import BadFile
 from harness.scenario.stackfile import find_stack_file, load_stack
+from harness.stacks.docker_context import BuildContext
+from harness.stacks.docker_plan import plan_of
 from harness.stacks.filling import fill
 from harness.stacks.venvs import requirements
 
@@ -48,7 +52,7 @@ def test_the_configuration_is_what_synapse_reads() -> None:
     program = spec.services["chat"].embedded
     assert program is not None
     known = {f"parameters.{name}": value for name, value in spec.parameters.items()}
-    known |= {"data": "/data", "port": "8008", "control_token": "hush"}
+    known |= {"data": "/data", "host": "127.0.0.1", "port": "8008", "control_token": secrets.token_urlsafe(24)}
     config = yaml.safe_load(fill(program.files["homeserver.yaml"], known, environment={}, where="here"))
     [listener] = config["listeners"]
     assert (listener["port"], listener["bind_addresses"], listener["resources"][0]["names"]) == (
@@ -56,6 +60,7 @@ def test_the_configuration_is_what_synapse_reads() -> None:
         ["127.0.0.1"],
         ["client"],
     )
+    assert len(base64.urlsafe_b64decode(config["signing_key"].split()[2] + "=")) == 32
     assert config["federation_domain_whitelist"] == config["trusted_key_servers"] == []
     assert config["rc_message"] == {"per_second": 5, "burst_count": 10000}
     assert config["refreshable_access_token_lifetime"] == "10s"
@@ -75,8 +80,15 @@ def test_the_driver_takes_the_options_of_the_stack() -> None:
     [
         ("${link.chat->push}/_matrix", "${link.chat->posh}/_matrix", "'${link.chat->posh}'", "link.chat->push"),
         ('"${parameters.poll}"', '"${data}"', "nothing is called '${data}'", ""),
-        ("${data}/signing.key", "${dato}/signing.key", "nothing is called '${dato}'", "data"),
-        ('yaml", --generate', 'yaml${pytho}", --generate', "nothing is called '${pytho}'", "python"),
+        ("${data}/homeserver.pid", "${dato}/homeserver.pid", "nothing is called '${dato}'", "data"),
+        ('"${requirements}"', '"${requirement}"', "nothing is called '${requirement}'", "requirements"),
+        ("{storage: [postgres]}", "{store: [postgres]}", "no parameter is called 'store'", "storage"),
+        (
+            "{storage: [postgres]}",
+            "{storage: [postgers]}",
+            "no value of the parameter is called 'postgers'",
+            "postgres",
+        ),
         ("homeserver.yaml: |", "../homeserver.yaml: |", "is not a path below the data folder", ""),
     ],
 )
@@ -91,3 +103,22 @@ def test_mistakes_are_found_before_anything_is_installed(
     with pytest.raises(BadFile) as refused:
         load_stack(str(mine))
     assert any(text in item.text and hint in item.suggestion for item in refused.value.diagnostics)
+
+
+def test_the_database_is_there_only_where_it_is_chosen() -> None:
+    """With its link; what the file says of that link is empty otherwise, and no other storage can be chosen."""
+    sqlite, postgres = load_stack("synapse"), load_stack("synapse", parameters={"storage": "postgres"})
+    assert ("db" in sqlite.services, "chat->db" in sqlite.links, sqlite.absent) == (False, False, ("chat->db",))
+    assert ("db" in postgres.services, "chat->db" in postgres.links, postgres.absent) == (True, True, ())
+    with pytest.raises(UsageError, match="parameter 'storage' cannot be 'postgers'") as refused:
+        load_stack("synapse", parameters={"storage": "postgers"})
+    assert refused.value.hint == "did you mean 'postgres'?"
+
+
+def test_another_release_is_another_image() -> None:
+    """What pip is asked for, pins included, is an argument of the build, and decides the image's name."""
+    new, old = (load_stack("synapse", parameters={"version": version}) for version in ("1.163.2", "1.102.0"))
+    asked = [plan_of(spec, frozenset(), None).programs["chat"].args["REQUIREMENTS"] for spec in (new, old)]
+    assert asked[0] == "matrix-synapse==1.163.2 psycopg2-binary"
+    assert asked[1].startswith("matrix-synapse==1.102.0 setuptools<81 Twisted<24.8")
+    assert len({BuildContext("synapse", {}, {"REQUIREMENTS": each}).tag for each in asked}) == 2

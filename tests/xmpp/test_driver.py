@@ -52,6 +52,20 @@ def test_accounts_are_made_in_band(driver: Made) -> None:
     asyncio.run(play())
 
 
+def test_a_server_that_has_just_started_is_asked_again(driver: Made) -> None:
+    """As ejabberd, which listens a moment before its storage does, and refuses accounts meanwhile."""
+    error = "<error type='auth'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+
+    async def play() -> None:
+        async with xmpp_server(
+            lambda wire: registering(wire, f"<iq type='error' id='register'>{error}</iq>"),
+            lambda wire: registering(wire, "<iq type='result' id='register'/>"),
+        ) as at:
+            assert list(await driver().provision([Person("bob", "Bob", ())], at)) == ["bob"]
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize(
     ("condition", "hint"),
     [("conflict", "fresh data"), ("not-allowed", "allow registration"), ("gone", "log says more")],

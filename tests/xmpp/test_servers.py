@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,11 +32,14 @@ from harness.drivers.api import (
 )
 from harness.drivers.xmpp.driver import XmppDriver, make
 from harness.drivers.xmpp.session import XmppSession
+from harness.providers.api import ProviderControl, PushRule
+from harness.providers.tokens import push_token
 from harness.scenario.stackfile import load_stack
 from harness.stacks.api import Order, Stack
-from harness.stacks.embedded import EmbeddedLauncher
+from harness.stacks.launchers import launcher as launcher_of
 from harness.stacks.watcher_client import Watcher
 from harness.testing.chat_servers import Server, required
+from harness.testing.container_engine import required_engine
 
 pytestmark = pytest.mark.slow
 
@@ -70,16 +75,17 @@ class Meeting:
 
 @asynccontextmanager
 async def meeting(
-    server: str, folder: Path, options: dict[str, str], parameters: dict[str, str]
+    server: str, folder: Path, options: dict[str, str], parameters: dict[str, str], launcher: str = "embedded"
 ) -> AsyncIterator[Meeting]:
     """Launch a server and make accounts."""
-    order = {"spec": load_stack(server, parameters=parameters), "run": "test", "folder": folder, "key": "00"}
+    run = f"test-{secrets.token_hex(4)}"
+    order = {"spec": load_stack(server, parameters=parameters), "run": run, "folder": folder, "key": "00"}
     for name in ("events", "logs"):
         (folder / name).mkdir(exist_ok=True)
     async with (
         asyncio.timeout(PATIENCE_S),
-        Watcher.start(folder / "journal.jsonl", run="test") as watcher,
-        EmbeddedLauncher().launch(Order(processes=watcher, **order)) as stack,  # type: ignore[arg-type]
+        Watcher.start(folder / "journal.jsonl", run=run) as watcher,
+        launcher_of(launcher).launch(Order(processes=watcher, **order)) as stack,  # type: ignore[arg-type]
     ):
         driver = make({"domain": "chat.test", **options})
         url = stack.direct_url("chat")
@@ -103,9 +109,15 @@ def server(request: pytest.FixtureRequest) -> Server:
 def play(tmp_path: Path) -> Play:
     """Runs a scene on a server; options of the driver may be given, and parameters of the stack."""
 
-    def run(server: str, scene: Scene, parameters: dict[str, str] | None = None, **options: str) -> None:
+    def run(
+        server: str,
+        scene: Scene,
+        parameters: dict[str, str] | None = None,
+        launcher: str = "embedded",
+        **options: str,
+    ) -> None:
         async def whole() -> None:
-            async with meeting(server, tmp_path, options, parameters or {}) as met:
+            async with meeting(server, tmp_path, options, parameters or {}, launcher) as met:
                 await scene(met)
 
         asyncio.run(whole())
@@ -123,6 +135,16 @@ async def items(session: XmppSession, count: int) -> list[Incoming]:
     incoming = session.incoming()
     async with asyncio.timeout(ITEM_WITHIN_S):
         return [await anext(incoming) for _ in range(count)]
+
+
+async def asked(provider: ProviderControl, rule: str) -> bool:
+    """Whether the provider was asked for a push that a rule answers, before long."""
+    end = time.monotonic() + ITEM_WITHIN_S
+    while time.monotonic() < end:
+        if await provider.hits(rule):
+            return True
+        await asyncio.sleep(0.05)
+    return False
 
 
 async def archive(session: XmppSession) -> list[str]:
@@ -263,13 +285,23 @@ def test_a_message_to_nobody_comes_back(server: Server, play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "storage"), [("prosody", "internal"), ("prosody", "sql"), ("ejabberd", "sql")], indirect=["server"]
+    ("server", "storage", "launcher"),
+    [
+        ("prosody", "internal", "embedded"),
+        ("prosody", "sql", "embedded"),
+        ("ejabberd", "sql", "embedded"),
+        pytest.param("prosody", "internal", "docker", marks=pytest.mark.docker),
+        pytest.param("ejabberd", "sql", "docker", marks=pytest.mark.docker),
+    ],
+    indirect=["server"],
 )
-def test_a_killed_server_keeps_what_it_acknowledged(server: Server, play: Play, storage: str) -> None:
-    """After kill -9 the same data is there at the same port, accounts and archive.
+def test_a_killed_server_keeps_what_it_acknowledged(server: Server, play: Play, storage: str, launcher: str) -> None:
+    """After kill -9 the same data is there at the same port, accounts and archive; in a container, too.
 
     Mnesia is left out: it holds back what it is given for up to two seconds (docs/findings.md).
     """
+    if launcher == "docker":
+        required_engine().close()
 
     async def scene(met: Meeting) -> None:
         alice = await met.connect("alice/phone")
@@ -283,7 +315,25 @@ def test_a_killed_server_keeps_what_it_acknowledged(server: Server, play: Play, 
         assert await archive(bob) == [f"c{number}" for number in range(5)]
         await bob.close()
 
-    play(server, scene, {"storage": storage})
+    play(server, scene, {"storage": storage}, launcher)
+
+
+@pytest.mark.docker
+def test_a_push_goes_through_the_servers_component_in_a_container(play: Play) -> None:
+    """The server hands it to its push service over one link, which calls the provider over another."""
+    required_engine().close()
+
+    async def scene(met: Meeting) -> None:
+        provider = met.stack.provider("push")
+        alice, bob = await met.connect("alice/phone"), await met.connect("bob/phone")
+        await provider.add_rule(PushRule("any", "server_error"))
+        assert await bob.register_push(push_token("bob/phone", "1")) is None
+        await bob.close(abrupt=True)
+        assert isinstance(await alice.send(**says(1)), Accepted)
+        assert await asked(provider, "any")
+        await alice.close()
+
+    play("prosody", scene, launcher="docker", push_service="push.chat.test")
 
 
 def test_a_server_that_dies_at_its_start_is_told_with_its_own_words(tmp_path: Path) -> None:

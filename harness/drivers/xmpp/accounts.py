@@ -15,6 +15,10 @@ from harness.drivers.xmpp.xml import BadStream, Element
 REGISTER = "jabber:iq:register"
 AT_ONCE = 4
 LIMIT_S = 20.0
+SETTLED_WITHIN_S = 5.0
+_NOT_YET = "not_authorized"
+"""How ejabberd refuses accounts in the moment in which it listens and its SQL storage is not there yet."""
+_PAUSE_S = 0.1
 _HINTS = {
     "conflict": "each run needs a server with fresh data, or people with names of their own",
     "service_unavailable": "allow registration in band (XEP-0077) in the server's configuration",
@@ -36,14 +40,23 @@ async def register(people: Sequence[Person], address: str, domain: str) -> dict[
 
 async def _register(person: Person, address: str, domain: str) -> Account:
     account = Account(person.name, person.name, secrets.token_urlsafe(12))
+    loop = asyncio.get_running_loop()
+    end = loop.time() + SETTLED_WITHIN_S
+    while (why := await _refused(account, address, domain)) is not None:
+        if why != _NOT_YET or loop.time() > end:
+            raise _no_account(person, why)
+        await asyncio.sleep(_PAUSE_S)
+    return account
+
+
+async def _refused(account: Account, address: str, domain: str) -> str | None:
+    """Ask for the account once; None when it is there, else why it is not."""
     try:
         async with asyncio.timeout(LIMIT_S):
             answer = await _ask(account, address, domain)
     except (OSError, Ended, BadStream) as problem:
-        raise _no_account(person, str(problem) or "no answer") from None
-    if answer.get("type") != "result":
-        raise _no_account(person, refusal(answer).error_code)
-    return account
+        return str(problem) or "no answer"
+    return None if answer.get("type") == "result" else refusal(answer).error_code
 
 
 async def _ask(account: Account, address: str, domain: str) -> Element:
