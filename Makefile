@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint docs docker-base images soak bench-proxy bench-recorder clean
+.PHONY: help demo test lint docs docker-base images soak bench-proxy bench-recorder bench-load clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ bench-proxy: $(READY) ## throughput and latency through the proxies
 
 bench-recorder: $(READY) ## microseconds per recorded event
 	$(BIN)/python benchmarks/bench_recorder.py
+
+bench-load: $(READY) ## our load side beside Locust, k6 and artillery (missing ones are fetched once)
+	$(BIN)/python benchmarks/bench_load.py
 
 clean: ## remove what was built, the virtual environment too
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

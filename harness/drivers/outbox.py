@@ -86,6 +86,7 @@ class Outbox:
         self._spawn = spawn
         self._habits = habits
         self._held_until_s = 0.0
+        self._shown = "", ""
         self._lanes: dict[str, asyncio.Queue[_Operation]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._open: dict[str, _Operation] = {}
@@ -138,6 +139,8 @@ class Outbox:
             del self._open[operation.id]
 
     async def _while_held(self) -> None:
+        if not self._held_until_s:
+            return
         now_s = asyncio.get_running_loop().time
         while (left_s := self._held_until_s - now_s()) > 0:  # noqa: ASYNC110 - a time is waited out, no condition
             await asyncio.sleep(left_s)
@@ -218,22 +221,41 @@ class Outbox:
         )
 
     def _record_start(self, operation: _Operation, session: Session | None) -> None:
+        message = operation.message
         self._recorder.record(
             "client_send_started",
+            op=operation.id,
+            client_message_id=message.client_message_id,
+            conversation_id=message.conversation_id,
+            sender=self._device.person,
+            recipient=message.recipient,
+            device=self._device.id,
+            link=self._link,
             attempt=operation.attempt,
             connection=_connection(operation, session),
-            credential_ref=secret_ref(self._key, session.credential) if session else None,
+            credential_ref=self._reference(session.credential) if session else None,
             intended_ns=operation.intended_ns,
-            client_time_ns=operation.message.client_time_ns,
-            body_digest=body_digest(self._key, operation.message.body),
-            detail={"over": "http"} if operation.message.over == "http" else None,
-            **self._common(operation),
+            client_time_ns=message.client_time_ns,
+            body_digest=body_digest(self._key, message.body),
+            detail={"over": "http"} if message.over == "http" else None,
         )
 
+    def _reference(self, credential: str) -> str:
+        if self._shown[0] != credential:
+            self._shown = credential, secret_ref(self._key, credential)
+        return self._shown[1]
+
     def _record_accepted(self, operation: _Operation, answer: Accepted, session: Session | None) -> None:
-        common = self._common(operation) | {"conversation_id": answer.conversation_id}
+        message = operation.message
         self._recorder.record(
             "server_accepted",
+            op=operation.id,
+            client_message_id=message.client_message_id,
+            conversation_id=answer.conversation_id,
+            sender=self._device.person,
+            recipient=message.recipient,
+            device=self._device.id,
+            link=self._link,
             attempt=operation.attempt,
             outcome="ok",
             connection=_connection(operation, session),
@@ -241,7 +263,6 @@ class Outbox:
             conversation_seq=answer.conversation_seq,
             server_time_ns=answer.server_time_ns,
             request_id=answer.request_id,
-            **common,
         )
         if self._habits.delivered_when_accepted:
             self._record_claim(operation, answer)

@@ -60,6 +60,8 @@ class Recorder:
             raise ValueError(f"{event!r} is no event of the history; see harness.core.events.EVENT_NAMES")
         if fields.get("detail") is not None:
             fields["detail"] = fitting(fields["detail"])
+        if "phase" not in fields:
+            fields["phase"] = self.phase
         fact = Event(
             v=SCHEMA_VERSION,
             run=self._run,
@@ -69,7 +71,6 @@ class Recorder:
             wall_ns=self._clock.wall_ns(),
             event=event,
             observer=observer or self._observer,
-            phase=fields.pop("phase", self.phase),
             **fields,
         )
         self._append(_encode(fact) + b"\n")

@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-_STEPS = ((100, 1), (1000, 10), (10_000, 100))
+_FINEST = 100
+_STEPS = ((1000, 10), (10_000, 100))
 _COARSEST = 1000
 _TOLD_STEPS = ((20, 1), (100, 5), (1000, 50), (10_000, 500))
 _TOLD_COARSEST = 5000
@@ -15,6 +16,8 @@ _TOLD_COARSEST = 5000
 
 def bucket(ms: float) -> int:
     """Return whole milliseconds with two significant digits, as Locust keeps them too: 147 is 150, 3432 is 3400."""
+    if ms < _FINEST:
+        return round(ms)
     step = next((step for below, step in _STEPS if ms < below), _COARSEST)
     return round(ms / step) * step
 
@@ -41,7 +44,8 @@ class Histogram:
 
     def note(self, ms: float) -> None:
         """Count one time."""
-        self.counts[bucket(ms)] += 1
+        near = bucket(ms)
+        self.counts[near] = self.counts.get(near, 0) + 1
         self.longest_ms = max(self.longest_ms, ms)
 
     def percentile(self, share: float) -> int:

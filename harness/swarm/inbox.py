@@ -153,7 +153,10 @@ class Inbox:
         """Send some marks together; those that were not answered are due again, also on the next session."""
         unanswered = list(batch)
         try:
-            outcomes = await asyncio.gather(*(self._mark(session, *mark) for mark in batch))
+            if len(batch) == 1:  # as most are: a task of its own would cost more than the mark
+                outcomes = [await _marked(session, *batch[0])]
+            else:
+                outcomes = await asyncio.gather(*(_marked(session, *mark) for mark in batch))
             unanswered = [mark for mark, ok in zip(batch, outcomes, strict=True) if not ok]
         finally:
             if unanswered:
@@ -161,15 +164,6 @@ class Inbox:
                 self._to_mark.set()
         if unanswered:
             await asyncio.sleep(MARK_LIMIT_S)
-
-    @staticmethod
-    async def _mark(session: Session, message_id: str, state: ReceiptState) -> bool:
-        try:
-            async with asyncio.timeout(MARK_LIMIT_S):
-                outcome = await session.mark(message_id, state)
-        except TimeoutError:
-            return False
-        return outcome is None or (isinstance(outcome, Refused) and is_final(outcome.http_status))
 
     def _record_live(self, session: Session, item: Delivered) -> None:
         via = item.via or "live"
@@ -245,3 +239,12 @@ class Inbox:
             conversation_id=item.conversation_id,
             sender=item.sender,
         )
+
+
+async def _marked(session: Session, message_id: str, state: ReceiptState) -> bool:
+    try:
+        async with asyncio.timeout(MARK_LIMIT_S):
+            outcome = await session.mark(message_id, state)
+    except TimeoutError:
+        return False
+    return outcome is None or (isinstance(outcome, Refused) and is_final(outcome.http_status))

@@ -96,6 +96,8 @@ class Prompter:
         return self._agents[device]
 
     def _see(self, fact: Event) -> None:
+        if not self._sightings:
+            return
         message = fact.client_message_id or self._names.get(fact.message_id or "")
         if message is None or message not in self._sightings:
             return

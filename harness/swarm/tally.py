@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from harness.core.clock import Clock
@@ -12,6 +13,7 @@ from harness.swarm.histogram import Histogram
 NS_PER_MS = 1_000_000
 FORGET_AFTER_NS = 60_000_000_000
 """What has not arrived by then is for the checks, not for a curve of latencies."""
+_OF_CONNECTIONS = ("person_online", "person_offline", "connection_opened", "connection_lost", "sync_completed")
 
 
 class Tally:
@@ -30,20 +32,19 @@ class Tally:
         self._times: dict[str, Histogram] = {}
         self._untimed: Counter[str] = Counter()
         self._failures: Counter[tuple[str, str]] = Counter()
+        taker: Callable[[Event], None] = self._connection
+        self._takers = dict.fromkeys(_OF_CONNECTIONS, taker) | {
+            "client_send_started": self._started,
+            "server_accepted": self._accepted,
+            "client_send_failed": self._failed,
+            "recipient_online_delivered": self._delivered,
+        }
 
     def see(self, fact: Event) -> None:
         """Take one recorded event."""
-        match fact.event:
-            case "client_send_started" if fact.attempt == 1:
-                self._due_ns[str(fact.client_message_id)] = fact.intended_ns or fact.mono_ns
-            case "server_accepted":
-                self._took("send", self._due_ns.get(str(fact.client_message_id)), fact)
-            case "client_send_failed":
-                self._failures["send", str(fact.error_code)] += 1
-            case "recipient_online_delivered":
-                self._delivered(fact)
-            case "person_online" | "person_offline" | "connection_opened" | "connection_lost" | "sync_completed":
-                self._connection(fact)
+        taker = self._takers.get(fact.event)
+        if taker is not None:
+            taker(fact)
 
     def take(self) -> dict[str, Any] | None:
         """Return what there was since the last time, as plain data; None when there was nothing."""
@@ -58,6 +59,16 @@ class Tally:
             "untimed": dict(untimed),
             "failures": [[name, code, count] for (name, code), count in failures.items()],
         }
+
+    def _started(self, fact: Event) -> None:
+        if fact.attempt == 1:
+            self._due_ns[str(fact.client_message_id)] = fact.intended_ns or fact.mono_ns
+
+    def _accepted(self, fact: Event) -> None:
+        self._took("send", self._due_ns.get(str(fact.client_message_id)), fact)
+
+    def _failed(self, fact: Event) -> None:
+        self._failures["send", str(fact.error_code)] += 1
 
     def _delivered(self, fact: Event) -> None:
         due_ns = self._due_ns.get(str(fact.client_message_id))
@@ -88,8 +99,12 @@ class Tally:
         self._since_ns.setdefault(device, fact.mono_ns)
 
     def _took(self, name: str, since_ns: int | None, fact: Event) -> None:
-        if since_ns is not None:
-            self._times.setdefault(name, Histogram()).note((fact.mono_ns - since_ns) / NS_PER_MS)
+        if since_ns is None:
+            return
+        times = self._times.get(name)
+        if times is None:
+            times = self._times[name] = Histogram()
+        times.note((fact.mono_ns - since_ns) / NS_PER_MS)
 
     def _forget(self) -> None:
         """Drop the oldest sends, which stand first."""

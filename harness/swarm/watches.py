@@ -42,6 +42,8 @@ class Watches:
 
     def see(self, fact: Event) -> None:
         """Take one recorded event."""
+        if not self._waiting:
+            return
         for name, watch in list(self._waiting.items()):
             if watch.counts(fact):
                 watch.left -= 1
