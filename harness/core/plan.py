@@ -62,7 +62,17 @@ class GroupWorkload:
     kind: Literal["group"] = "group"
 
 
-Workload = DirectWorkload | OfflineWorkload | GroupWorkload
+@dataclass(frozen=True, slots=True)
+class BlockWorkload:
+    """``by`` wants no more messages of ``of`` between the two of them, from ``at_s`` after the start of inject."""
+
+    by: str
+    of: str
+    at_s: float
+    kind: Literal["block"] = "block"
+
+
+Workload = DirectWorkload | OfflineWorkload | GroupWorkload | BlockWorkload
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.core.errors import UsageError
 from harness.core.plan import (
+    BlockWorkload,
     DirectWorkload,
     GroupWorkload,
     LoadPlan,
@@ -103,6 +104,8 @@ def people_of(workload: Workload) -> frozenset[str]:
             return frozenset({workload.sender, workload.recipient})
         case GroupWorkload():
             return frozenset({*workload.members, *(person for _, person in workload.joins)})
+        case BlockWorkload():
+            return frozenset({workload.by, workload.of})
         case _:
             return frozenset({workload.device.partition("/")[0]})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.core.plan import (
+    BlockWorkload,
     DirectWorkload,
     FaultPlan,
     GroupWorkload,
@@ -102,6 +103,8 @@ def _changes(plan: ScenarioPlan) -> Iterator[tuple[float | None, str]]:
         if isinstance(item, OfflineWorkload):
             yield item.at_s, f"{item.device} goes offline"
             yield item.at_s + item.for_s, f"{item.device} comes back"
+        elif isinstance(item, BlockWorkload):
+            yield item.at_s, f"{item.by} blocks {item.of}"
         elif isinstance(item, GroupWorkload):
             yield from ((at, f"{person} joins the group of {_some(item.members)}") for at, person in item.joins)
             yield from ((at, f"{person} leaves the group of {_some(item.members)}") for at, person in item.leaves)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.core.plan import GroupWorkload
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import GroupModel, MemberModel, PersonModel
+from harness.scenario.model import BlockModel, GroupModel, MemberModel, PersonModel
 from harness.scenario.scene import Scene, names_of
 from harness.scenario.units import quoted
 from harness.scenario.yaml12 import Path
@@ -49,10 +49,15 @@ def check_group(scene: Scene, item: GroupModel, path: Path) -> Iterator[Mistake]
 def _blocks(scene: Scene, item: GroupModel, path: Path) -> Iterator[Mistake]:
     for index, block in enumerate(item.blocks):
         inside = (*path, "blocks", index)
-        found = (scene.person(block.by, (*inside, "by")), scene.person(block.of, (*inside, "of")))
-        yield from (mistake for mistake in found if mistake)
-        if block.by == block.of:
-            yield Mistake((*inside, "of"), "bad-value", f"{quoted(block.of)} blocks nobody else")
+        yield from check_block(scene, block, inside)
+
+
+def check_block(scene: Scene, block: BlockModel, path: Path) -> Iterator[Mistake]:
+    """Yield every mention of somebody who is not there, and a block of oneself."""
+    found = (scene.person(block.by, (*path, "by")), scene.person(block.of, (*path, "of")))
+    yield from (mistake for mistake in found if mistake)
+    if block.by == block.of:
+        yield Mistake((*path, "of"), "bad-value", f"{quoted(block.of)} blocks nobody else")
 
 
 def _comings_and_goings(start: Sequence[str], steps: Steps, path: Path) -> Iterator[Mistake]:

@@ -77,7 +77,13 @@ class OfflineModel(Section):
     for_: Duration = Field(alias="for", description="how long it stays away")
 
 
-WorkloadModel = Annotated[DirectModel | GroupModel | OfflineModel, Field(discriminator="kind")]
+class DirectBlockModel(BlockModel):
+    """One person blocks another, which holds for what the two write to each other."""
+
+    kind: Literal["block"]
+
+
+WorkloadModel = Annotated[DirectModel | GroupModel | OfflineModel | DirectBlockModel, Field(discriminator="kind")]
 
 
 class PhasesModel(Section):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.core.plan import (
+    BlockWorkload,
     DirectWorkload,
     FaultPlan,
     OfflineWorkload,
@@ -17,14 +18,15 @@ from harness.core.plan import (
 from harness.scenario.groups import make_group
 from harness.scenario.matrix import Scalar, shown
 from harness.scenario.model import (
+    DirectBlockModel,
     DirectModel,
     ExpectFaultModel,
     FaultModel,
     GroupModel,
-    OfflineModel,
     PersonModel,
     ScenarioModel,
     StartModel,
+    WorkloadModel,
 )
 from harness.scenario.params import read_params
 from harness.scenario.scene import Scene
@@ -67,7 +69,9 @@ def _needs(scene: Scene) -> tuple[str, ...]:
     needs = [*scene.model.needs, *(need for kind in kinds for need in kind.needs)]
     for item in scene.model.workload:
         if isinstance(item, GroupModel):
-            needs += ["groups", "blocks"] if item.blocks else ["groups"]
+            needs += ["groups", *(["blocks"] if item.blocks else []), *(["membership"] if _changes(item) else [])]
+        elif isinstance(item, DirectBlockModel):
+            needs.append("direct_blocks")
         elif isinstance(item, DirectModel) and item.over == "http":
             needs.append("http_send")
     if any(person.push for person in scene.people.values()):
@@ -75,7 +79,14 @@ def _needs(scene: Scene) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needs))
 
 
-def _workload(item: DirectModel | GroupModel | OfflineModel, people: Mapping[str, PersonModel]) -> Workload:
+def _changes(item: GroupModel) -> bool:
+    """Whether somebody comes in later or goes, and must not see what was said without them."""
+    return bool(item.joins or item.leaves)
+
+
+def _workload(item: WorkloadModel, people: Mapping[str, PersonModel]) -> Workload:
+    if isinstance(item, DirectBlockModel):
+        return BlockWorkload(item.by, item.of, item.at)
     if isinstance(item, DirectModel):
         return DirectWorkload(item.from_, item.to, item.rate, item.over)
     if isinstance(item, GroupModel):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from harness.scenario.groups import check_group
+from harness.scenario.groups import check_block, check_group
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import DirectModel, FaultModel, GroupModel
+from harness.scenario.model import DirectBlockModel, DirectModel, FaultModel, GroupModel
 from harness.scenario.scene import Scene, names_of, unknown
 from harness.scenario.targets import check_fault
 from harness.scenario.units import quoted
@@ -60,6 +60,8 @@ def _workload(scene: Scene) -> Iterator[Mistake]:
                 yield Mistake((*path, "to"), "bad-value", f"{quoted(item.to)} writes to nobody else")
         elif isinstance(item, GroupModel):
             yield from check_group(scene, item, path)
+        elif isinstance(item, DirectBlockModel):
+            yield from check_block(scene, item, path)
         else:
             yield from _given(scene.device(item.device, (*path, "device")))
 

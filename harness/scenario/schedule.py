@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.scenario.groups import members
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import DirectModel, FaultModel, GroupModel, OfflineModel, StartModel
+from harness.scenario.model import DirectBlockModel, DirectModel, FaultModel, GroupModel, OfflineModel, StartModel
 from harness.scenario.scene import Scene
 from harness.scenario.units import format_duration, quoted
 from harness.scenario.yaml12 import Path
@@ -33,6 +33,8 @@ def check_schedule(scene: Scene) -> Iterator[Mistake]:
             yield from _absence(item, observe, ("workload", index))
         elif isinstance(item, GroupModel):
             yield from _changes(item, observe, ("workload", index))
+        elif isinstance(item, DirectBlockModel) and item.at >= observe:
+            yield _too_late(observe, ("workload", index, "at"))
 
 
 def start_time(name: str, faults: Mapping[str, FaultModel]) -> float | None:

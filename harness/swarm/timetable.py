@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.core.clock import Clock
-from harness.core.plan import DirectWorkload, GroupWorkload, OfflineWorkload, Workload
+from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, OfflineWorkload, Workload
 from harness.core.seeds import Seed
 from harness.drivers.api import Driver, Introductions
 from harness.history.recorder import Recorder
 from harness.swarm.agent import Agent
+from harness.swarm.blocks import block_in_time
 from harness.swarm.generator import DirectChat, Generator, Lag
 from harness.swarm.groups import GroupChat
 from harness.workloads.direct import sends
@@ -69,13 +70,15 @@ class Timetable:
                     yield self._group(workload, index)
 
     def moving(self) -> Iterator[Play]:
-        """Absences and changes of membership, whose times count from now."""
+        """Absences, blocks and changes of membership, whose times count from now."""
         for index, workload in enumerate(self._workloads):
             match workload:
                 case OfflineWorkload():
                     yield self._absence(moves(workload))
                 case GroupWorkload():
                     yield self._groups[index].play_changes()
+                case BlockWorkload():
+                    yield block_in_time(workload, self._first, self._means.recorder)
 
     def _direct(self, workload: DirectWorkload, index: int) -> Play:
         with_ = self._means

@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.plan import DirectWorkload, GroupWorkload, OfflineWorkload, Workload
+from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, OfflineWorkload, Workload
 
-KINDS: Mapping[str, type[DirectWorkload | OfflineWorkload | GroupWorkload]] = {
+KINDS: Mapping[str, type[DirectWorkload | OfflineWorkload | GroupWorkload | BlockWorkload]] = {
     "direct": DirectWorkload,
     "offline": OfflineWorkload,
     "group": GroupWorkload,
+    "block": BlockWorkload,
 }
 
 

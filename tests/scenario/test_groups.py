@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.core.plan import DirectWorkload, GroupWorkload, ScenarioPlan
+from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, ScenarioPlan
 from harness.scenario.explain import explain
 from harness.scenario.stackfile import load_stack
 
@@ -36,7 +36,7 @@ def test_a_group_in_full(load: Load, change: Change) -> None:
             blocks=((3.0, "alice", "crowd-2"),),
         ),
     )
-    assert plan.needs == ("groups", "blocks")
+    assert plan.needs == ("groups", "blocks", "membership")
     text = explain(plan, load_stack(plan.stack))
     assert "baseline: alice, crowd-1, crowd-2 and crowd-3 write to their group at 2/s together" in text
     assert "500ms  crowd-1 leaves the group of alice, crowd-1, crowd-2 and crowd-3" in text
@@ -93,6 +93,20 @@ def test_members_of_a_group_write_in_turn(complaint: Callable[[str], str], chang
         "start: {at: 1s}", "start: {after: client_send_started, of: alice, nth: 11}"
     )
     assert "'alice' sends only about 10 messages while the run observes" in complaint(text)
+
+
+def test_a_block_between_two(load: Load, change: Change, complaint: Callable[[str], str]) -> None:
+    """It needs no group; who is in it has to be somebody, and the time has to come."""
+    text = change("rate: 5/s}", "rate: 5/s}\n  - {kind: block, by: bob, of: alice, at: 2s}")
+    [plan] = load(text)
+    assert plan.workloads[1] == BlockWorkload("bob", "alice", 2.0)
+    assert "direct_blocks" in plan.needs
+    for old, new, said in (
+        ("of: alice, at", "of: bob, at", "'bob' blocks nobody else"),
+        ("of: alice, at", "of: alic, at", "no person is called 'alic'"),
+        ("at: 2s", "at: 9s", "this never starts"),
+    ):
+        assert said in complaint(text.replace(old, new))
 
 
 def test_messages_over_http(load: Load, change: Change) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from harness.core.errors import EnvironmentFault, UsageError
-from harness.core.plan import GroupWorkload
+from harness.core.plan import BlockWorkload, GroupWorkload
 from harness.core.seeds import Seed
 from harness.drivers.api import Account, Device, Refused, Unknown
 from harness.history.recorder import Recorder
+from harness.swarm.blocks import block_in_time
 from harness.swarm.config import Route
 from harness.swarm.device import DeviceAgent, World
 from harness.swarm.groups import GroupChat, as_groups
@@ -117,6 +118,24 @@ def test_changes_have_a_beginning_and_an_end(play: Play) -> None:
     block = [line for line in lines if line.get("detail") == {"change": "block"}]
     assert all("conversation_id" not in line for line in block)
     assert block[0]["mono_ns"] / 1e9 == pytest.approx(3.0, abs=0.5)
+
+
+def test_a_block_between_two_has_a_beginning_and_an_end(play: Play) -> None:
+    """It belongs to no conversation; one that the service refuses for good stays open."""
+    bob = ScriptedSession(errands=deque([DOWN, None, Refused("forbidden", http_status=403)]))
+
+    async def scene(group: GroupChat, agents: dict[str, DeviceAgent], recorder: Recorder) -> None:
+        del group
+        for whom in ("alice", "carol"):
+            await block_in_time(BlockWorkload("bob", whom, 1.0), agents, recorder)
+
+    lines = play(scene, bob=bob)
+    assert bob.asked == [("block", "alice"), ("block", "alice"), ("block", "carol")]
+    assert memberships(lines) == [
+        ("changing", "block", "bob", "alice"),
+        ("changed", "block", "bob", "alice"),
+        ("changing", "block", "bob", "carol"),
+    ]
 
 
 def test_only_members_write(play: Play) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.digests import canary
 from harness.core.errors import UsageError
-from harness.core.plan import DirectWorkload, GroupWorkload, OfflineWorkload
+from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, OfflineWorkload
 from harness.core.seeds import Seed
 from harness.workloads.bodies import sentences
 from harness.workloads.direct import Send, sends
@@ -118,6 +118,11 @@ def test_what_a_person_does_in_a_group_is_in_the_order_of_its_times() -> None:
         (3.0, "block", "alice"),
         (4.0, "leave", "carol"),
     ]
+
+
+def test_a_block_is_read_from_plain_data() -> None:
+    """As the process that plays the people gets it."""
+    assert workload({"kind": "block", "by": "bob", "of": "alice", "at_s": 1.5}) == BlockWorkload("bob", "alice", 1.5)
 
 
 def test_a_group_survives_the_control_socket() -> None:

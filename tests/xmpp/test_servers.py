@@ -23,12 +23,13 @@ from harness.drivers.api import (
     Delivered,
     Device,
     Endpoint,
+    Group,
+    Groups,
     Incoming,
     Outgoing,
     Page,
     Person,
     Receipt,
-    Refused,
 )
 from harness.drivers.xmpp.driver import XmppDriver, make
 from harness.drivers.xmpp.session import XmppSession
@@ -47,6 +48,7 @@ SERVERS: tuple[Server, ...] = ("prosody", "ejabberd")
 DEVICES = {
     name: Device(name, name.partition("/")[0], "ios", "1.0.0") for name in ("alice/phone", "alice/laptop", "bob/phone")
 }
+PEOPLE = ("alice", "bob")
 PATIENCE_S = 90
 ITEM_WITHIN_S = 20
 
@@ -89,7 +91,7 @@ async def meeting(
     ):
         driver = make({"domain": "chat.test", **options})
         url = stack.direct_url("chat")
-        people = [Person(name, name.title(), ()) for name in ("alice", "bob")]
+        people = [Person(name, name.title(), ()) for name in PEOPLE]
         yield Meeting(stack, driver, dict(await driver.provision(people, Endpoint(url, url))))
 
 
@@ -271,17 +273,69 @@ def test_a_repeated_send_is_another_message(server: Server, play: Play) -> None:
 
 
 def test_a_message_to_nobody_comes_back(server: Server, play: Play) -> None:
-    """Before its acknowledgement (Prosody) or after it (ejabberd): refused, or accepted and bounced."""
+    """Before its acknowledgement (Prosody) or after it (ejabberd): the server took it, and could not deliver it."""
 
     async def scene(met: Meeting) -> None:
         alice = await met.connect("alice/phone")
         outcome = await alice.send(Outgoing("c1", "alice+nobody", "nobody", "hello", 0), attempt=1)
-        if isinstance(outcome, Accepted):
-            assert await items(alice, 1) == [Bounced("c1", "c1", "service_unavailable")]
-        else:
-            assert outcome == Refused("service_unavailable", 404)
+        assert outcome == Accepted("c1", "alice+nobody")
+        assert await items(alice, 1) == [Bounced("c1", "c1", "service_unavailable")]
 
     play(server, scene)
+
+
+def test_who_is_blocked_is_turned_back(server: Server, play: Play) -> None:
+    """Bob's devices and bob's archive see nothing of it until the block is taken back; alice is told each time."""
+
+    async def scene(met: Meeting) -> None:
+        alice, bob = await met.connect("alice/phone"), await met.connect("bob/phone")
+        assert isinstance(bob, Groups)
+        assert await bob.block("alice") is None
+        assert isinstance(await alice.send(**says(1)), Accepted)
+        assert await items(alice, 1) == [Bounced("c1", "c1", "service_unavailable")]
+        assert await bob.unblock("alice") is None
+        assert isinstance(await alice.send(**says(2)), Accepted)
+        assert [item.message_id for item in await items(bob, 1) if isinstance(item, Delivered)] == ["c2"]
+        assert await archive(bob) == ["c2"]
+
+    play(server, scene)
+
+
+def test_a_room_has_everybodys_devices_in_it_and_an_archive(server: Server, play: Play) -> None:
+    """Who logs in afresh is in again and reads up; the room's order is one for all; who left cannot write there."""
+
+    async def scene(met: Meeting) -> None:
+        alice, laptop, bob = [await met.connect(device) for device in DEVICES]
+        made = await alice.create_group(["alice", "bob"])
+        assert isinstance(made, Group)
+
+        def posts(number: int) -> Outgoing:
+            return Outgoing(f"g{number}", made.conversation_id, None, f"hello {number}", 0)
+
+        assert await alice.send(posts(1), attempt=1) == Accepted("g1", made.conversation_id)
+        wanted = Delivered("g1", "g1", made.conversation_id, "alice", "hello 1", via="live")
+        assert [await items(session, 1) for session in (alice, laptop, bob)] == [[wanted]] * 3
+        assert await bob.mark("g1", "delivered") is None
+        await bob.close()
+        assert isinstance(await alice.send(posts(2), attempt=1), Accepted)
+        assert isinstance(await alice.send(**says(3)), Accepted)
+        bob = await met.connect("bob/phone")
+        assert sorted(await archive(bob)) == ["c3", "g1", "g2"]
+        assert isinstance(await bob.send(posts(4), attempt=1), Accepted)
+        stored = {name: [each async for each in met.driver.read_all(met.accounts[name], met.at)] for name in PEOPLE}
+        in_room = {
+            name: [(each.message_id, each.conversation_seq) for each in read if each.conversation_id != "alice+bob"]
+            for name, read in stored.items()
+        }
+        assert in_room["alice"] == in_room["bob"]
+        assert [name for name, _ in in_room["bob"]] == ["g1", "g2", "g4"]
+        assert await bob.leave(made.conversation_id) is None
+        await bob.send(posts(5), attempt=1)
+        assert await bob.join(made.conversation_id) is None
+        assert isinstance(await bob.send(posts(6), attempt=1), Accepted)
+        assert sorted(await archive(alice)) == ["c3", "g1", "g2", "g4", "g6"]
+
+    play(server, scene, rooms="groups.chat.test")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from harness.drivers.api import (
     Refused,
     Unknown,
 )
+from harness.drivers.xmpp.archive import Cursor
 from harness.drivers.xmpp.driver import XmppDriver
 from harness.drivers.xmpp.session import XmppSession
 from harness.testing.xmpp_server import Scene, Wire, xmpp_server
@@ -148,6 +149,84 @@ def test_nobody_else_sends_carbons(driver: Made, session: Connecting) -> None:
     true = f"<message {ALICE} id='c8'><body>true</body></message>"
     item = play(session, driver(), bound(forged + true), first)
     assert item == Delivered("c8", "c8", "alice+bob", "alice", "true", via="live")
+
+
+def test_who_cannot_be_reached_does_not_undo_what_the_server_took(driver: Made, session: Connecting) -> None:
+    """The error came before the count, and says nothing of the stanza: the sender's archive has it."""
+
+    async def scene(wire: Wire) -> None:
+        await wire.logs_in()
+        await wire.binds()
+        await wire.hears("r")
+        why = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+        wire.says(f"<message type='error' id='c1'>{why}</message><a {SM} h='3'/>")
+        await wire.hears("never")
+
+    async def act(bob: XmppSession) -> object:
+        return await bob.send(SAID, attempt=1), await first(bob)
+
+    assert play(session, driver(), scene, act) == (
+        Accepted("c1", "alice+bob"),
+        Bounced("c1", "c1", "service_unavailable"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ("<x xmlns='http://jabber.org/protocol/muc#user'><status code='110'/></x>", None),
+        (
+            "<error type='auth'><registration-required xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
+            Refused("registration_required", 404),
+        ),
+    ],
+)
+def test_a_device_is_in_a_room_when_the_room_says_so(
+    driver: Made, session: Connecting, answer: str, outcome: object
+) -> None:
+    """By its own presence, marked as such: others' presences come before it."""
+    other = "<x xmlns='http://jabber.org/protocol/muc#user'/>"
+
+    async def scene(wire: Wire) -> None:
+        await wire.logs_in()
+        await wire.binds()
+        while (heard := await wire.hears("presence")).get("to") != "r@groups.chat.test/bob/phone":
+            pass
+        [wanted] = heard.children
+        assert [child.get("maxstanzas") for child in wanted.children] == ["0"]
+        kind = " type='error'" if outcome else ""
+        wire.says(f"<presence from='r@groups.chat.test/alice/phone'>{other}</presence>")
+        wire.says(f"<presence from='r@groups.chat.test/bob/phone'{kind}>{answer}</presence>")
+        await wire.hears("never")
+
+    assert play(session, driver(), scene, lambda bob: bob.join("r@groups.chat.test")) == outcome
+
+
+def test_messages_of_a_room_are_their_occupants(driver: Made, session: Connecting) -> None:
+    """The conversation is the room; who wrote it is told by the occupant's name; nobody is told of its reading."""
+    said = f"<message type='groupchat' from='r@groups.chat.test/alice/phone' id='c7'>{HELLO}</message>"
+
+    async def act(bob: XmppSession) -> object:
+        return await first(bob), await bob.mark("c7", "delivered")
+
+    item = Delivered("c7", "c7", "r@groups.chat.test", "alice", "hello", via="live")
+    assert play(session, driver(), bound(said), act) == (item, None)
+
+
+def test_without_a_service_there_are_no_rooms(driver: Made, session: Connecting) -> None:
+    """The stack file names it; the driver says what it can do accordingly."""
+    assert play(session, driver(), bound(), lambda bob: bob.create_group(["bob"])) == Refused("no_rooms", 404)
+    assert "groups" not in driver().capabilities
+    assert "groups" in driver(rooms="groups.chat.test").capabilities
+
+
+def test_a_cursor_tells_archives_apart() -> None:
+    """What was written down is read back; an archive of which nothing was read yet begins at its beginning."""
+    cursor = Cursor.of("a4 r@groups.chat.test=b7")
+    assert [cursor.after(archive) for archive in (None, "r@groups.chat.test", "s@groups.chat.test")] == ["a4", "b7", ""]
+    assert str(cursor.moved("r@groups.chat.test", "b9")) == "a4 r@groups.chat.test=b9"
+    assert cursor.moved(None, "") == cursor
+    assert str(Cursor.of("").moved("s@x", "1")) == " s@x=1"
 
 
 def test_a_late_bounce_is_news_of_an_accepted_message(driver: Made, session: Connecting) -> None:

@@ -234,7 +234,9 @@ def capabilities(model: MappingModel) -> frozenset[str]:
     """Return what a scenario may need that a mapping provides."""
     has = {
         "groups": model.groups,
+        "membership": model.groups,
         "blocks": model.blocks,
+        "direct_blocks": model.blocks,
         "http_send": model.send_http or model.send.http,
         "push": model.push,
         "refresh_token": model.refresh,

@@ -54,7 +54,9 @@ class MatrixDriver:
     """Speaks the client-server API over plain HTTP: a long poll for what is live, a request for everything else."""
 
     kind = "matrix"
-    capabilities: frozenset[str] = frozenset({"blocks", "groups", "http_send", "limited_sync", "push", "refresh_token"})
+    capabilities: frozenset[str] = frozenset(
+        {"blocks", "groups", "http_send", "limited_sync", "membership", "push", "refresh_token"}
+    )
     rejected_without_effect = REJECTED_WITHOUT_EFFECT
 
     def __init__(self, people: People, habits: Habits) -> None:

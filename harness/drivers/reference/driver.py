@@ -55,7 +55,9 @@ class ReferenceDriver:
     """Speaks the reference protocol: HTTP for accounts and the archive, a WebSocket for everything live."""
 
     kind = "reference"
-    capabilities: frozenset[str] = frozenset({"groups", "blocks", "http_send", "push", "refresh_token"})
+    capabilities: frozenset[str] = frozenset(
+        {"blocks", "direct_blocks", "groups", "http_send", "membership", "push", "refresh_token"}
+    )
     rejected_without_effect = REJECTED_WITHOUT_EFFECT
 
     def __init__(self) -> None:

@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from harness.drivers.api import Delivered, Stored
-from harness.drivers.xmpp.stanzas import DELAY, FORWARD, delivered, facts, is_message, moment_ns, person, stored
+from harness.drivers.xmpp.stanzas import (
+    DELAY,
+    FORWARD,
+    GROUPCHAT,
+    delivered,
+    facts,
+    is_message,
+    moment_ns,
+    person,
+    stored,
+)
 from harness.drivers.xmpp.xml import Element
 
 MAM = "urn:xmpp:mam:2"
@@ -52,6 +62,31 @@ class Answer:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a device has read each archive: its own (None), and those of rooms by their address."""
+
+    places: tuple[tuple[str | None, str], ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Read what ``str`` made of one: the own archive's entry, then ``ROOM=ENTRY`` for each room."""
+        own, *rooms = text.split(" ")
+        pairs = (each.partition("=") for each in rooms)
+        return cls(((None, own), *((room, entry) for room, _, entry in pairs)))
+
+    def __str__(self) -> str:
+        return " ".join(entry if archive is None else f"{archive}={entry}" for archive, entry in self.places)
+
+    def after(self, archive: str | None) -> str:
+        """The last entry of an archive that was read, empty for none."""
+        return dict(self.places).get(archive, "")
+
+    def moved(self, archive: str | None, last: str) -> Self:
+        """The cursor after a page whose last entry this was; an empty page moves nothing."""
+        return type(self)(tuple((dict(self.places) | {archive: last}).items())) if last else self
+
+
 def question(after: str, most: int, query: str) -> Element:
     """Ask for the entries after one (empty: from the first on)."""
     rsm = Element("set", RSM, children=[Element("max", RSM, text=str(most))])
@@ -75,7 +110,7 @@ class Places:
 
     Each of two people has an archive of their own, so there is no one order of their conversation. A message's place is
     the one in its recipient's archive; places in that of the one who comes first in the alphabet are even, those in the
-    other's odd, so that no two messages share one.
+    other's odd, so that no two messages share one. A room has one archive and so one order.
     """
 
     def __init__(self, reader: str) -> None:
@@ -89,13 +124,18 @@ class Places:
 
     def _stored(self, entry: Entry) -> Stored:
         self._count += 1
-        sender, recipient = person(entry.stanza.get("from")), person(entry.stanza.get("to"))
-        mine = recipient == self._reader != sender
         name = facts(entry.stanza)["message_id"]
         first = self._archived.setdefault(name, entry.archive_id)
         return stored(
             entry.stanza,
             message_id=name if first == entry.archive_id else f"{name}+{entry.archive_id}",
-            place=2 * self._count + (recipient > sender) if mine else None,
+            place=self._place(entry.stanza),
             at_ns=entry.at_ns,
         )
+
+    def _place(self, stanza: Element) -> int | None:
+        if stanza.get("type") == GROUPCHAT:
+            return self._count
+        sender, recipient = person(stanza.get("from")), person(stanza.get("to"))
+        mine = recipient == self._reader != sender
+        return 2 * self._count + (recipient > sender) if mine else None

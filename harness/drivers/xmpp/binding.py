@@ -6,7 +6,8 @@ from typing import Literal
 
 from harness.drivers.api import Refused
 from harness.drivers.xmpp.counters import Counters
-from harness.drivers.xmpp.session import SM, Standing
+from harness.drivers.xmpp.exchange import SM
+from harness.drivers.xmpp.standing import Standing
 from harness.drivers.xmpp.stanzas import refusal
 from harness.drivers.xmpp.stream import Stream
 from harness.drivers.xmpp.xml import Element

@@ -24,15 +24,17 @@ from harness.drivers.api import (
 from harness.drivers.xmpp.accounts import register
 from harness.drivers.xmpp.archive import Places
 from harness.drivers.xmpp.binding import Back, bind, come_back
-from harness.drivers.xmpp.session import Manners, Standing, XmppSession
+from harness.drivers.xmpp.rooms import Rooms
+from harness.drivers.xmpp.session import XmppSession
+from harness.drivers.xmpp.standing import Manners, Standing
 from harness.drivers.xmpp.stanzas import conversation
 from harness.drivers.xmpp.stream import Ended, Stream, failed
 from harness.drivers.xmpp.xml import BadStream
 
-CAPABILITIES = frozenset({"archive_pages", "carbons", "offline_store", "stream_resumption"})
+CAPABILITIES = frozenset({"archive_pages", "carbons", "direct_blocks", "offline_store", "stream_resumption"})
 ORACLE = "oracle"
 ORACLE_LIMIT_S = 10.0
-OPTIONS = ("domain", "back", "acks", "ping", "push_service")
+OPTIONS = ("domain", "back", "acks", "ping", "push_service", "rooms")
 BACK = ("resume", "same_resource", "new_resource")
 ACKS = ("prompt", "withheld")
 SHORTEST_PING_S, LONGEST_PING_S = 0.1, 60.0
@@ -43,7 +45,8 @@ def make(options: Mapping[str, str]) -> XmppDriver:
 
     ``domain`` is the server's name. ``back`` is how a device returns after a lost connection: ``resume`` (XEP-0198),
     with the ``same_resource`` or with a ``new_resource``. ``acks: withheld`` never acknowledges what the server sends.
-    ``ping`` is the silence after which a sign of life is asked for, ``push_service`` the address of the push service.
+    ``ping`` is the silence after which a sign of life is asked for, ``push_service`` the address of the push service,
+    ``rooms`` that of the service that keeps rooms.
     """
     unknown = next((name for name in options if name not in OPTIONS), None)
     if unknown is not None:
@@ -55,6 +58,7 @@ def make(options: Mapping[str, str]) -> XmppDriver:
         ping_s=_seconds(options.get("ping", "2s")),
         acknowledges=_one_of("acks", options.get("acks", ACKS[0]), ACKS) == "prompt",
         push_service=options.get("push_service"),
+        rooms=options.get("rooms"),
     )
     return XmppDriver(manners, cast("Back", _one_of("back", options.get("back", BACK[0]), BACK)))
 
@@ -66,11 +70,13 @@ class XmppDriver:
     rejected_without_effect: frozenset[int] = frozenset()
 
     def __init__(self, manners: Manners, back: Back) -> None:
-        self.capabilities = CAPABILITIES | frozenset({"push"} if manners.push_service else ())
+        given = {"push": manners.push_service, "groups": manners.rooms}
+        self.capabilities = CAPABILITIES | {capability for capability, service in given.items() if service}
         self._manners = manners
         self._back = back
         self._standings: defaultdict[str, Standing] = defaultdict(Standing)
         self._connections = count(1)
+        self._rooms = Rooms(manners.rooms)
 
     def direct_conversation(self, one: str, other: str) -> str:
         """Both sides make the same id."""
@@ -113,29 +119,46 @@ class XmppDriver:
         if refused is not None:
             return refused
         name = f"{device.id}#{next(self._connections)}"
-        return await _there(XmppSession(stream, standing, account.user, self._manners, connection=name), standing)
+        session = self._session(stream, standing, account, nick=device.id, connection=name)
+        self._rooms.arrived(account.user, device.id, session)
+        return await _there(session, standing)
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
-        """Read the archive from its first entry by a device that nobody is told of, so that nothing is sent to it."""
+        """Read the archive from its first entry by a device that nobody is told of, so that nothing is sent to it.
+
+        Then those of the account's rooms, which only those who are in them may read.
+        """
         session = await self._reading(account, at)
-        places = Places(account.user)
         try:
-            after, more = "", True
-            while more:
+            async for stored in self._whole(session, account, None):
+                yield stored
+            for room in self._rooms.of(account.user):
                 async with asyncio.timeout(ORACLE_LIMIT_S):
-                    read = await session.entries(after)
-                if isinstance(read, Refused | Unknown):
-                    raise _broken_off(account, read.error_code)
-                entries, last, more = read
-                if more and last == after:
-                    raise _broken_off(account, "the archive's pages do not end")
-                after = last
-                for stored in places.stored(entries):
+                    refused = await session.enter(room)
+                if refused is not None:
+                    raise _broken_off(account, refused.error_code)
+                async for stored in self._whole(session, account, room):
                     yield stored
         except TimeoutError:
             raise _broken_off(account, "no answer") from None
         finally:
             await session.close()
+
+    async def _whole(self, session: XmppSession, account: Account, archive: str | None) -> AsyncIterator[Stored]:
+        """One archive from its first entry to its last, page by page."""
+        places = Places(account.user)
+        after, more = "", True
+        while more:
+            async with asyncio.timeout(ORACLE_LIMIT_S):
+                read = await session.entries(after, archive)
+            if isinstance(read, Refused | Unknown):
+                raise _broken_off(account, read.error_code)
+            entries, last, more = read
+            if more and last == after:
+                raise _broken_off(account, "the archive's pages do not end")
+            after = last
+            for stored in places.stored(entries):
+                yield stored
 
     async def _reading(self, account: Account, at: Endpoint) -> XmppSession:
         standing = Standing()
@@ -147,7 +170,13 @@ class XmppDriver:
             raise _broken_off(account, str(problem) or "no answer") from None
         if refused is not None:
             raise _broken_off(account, refused.error_code)
-        return XmppSession(stream, standing, account.user, self._manners, connection=f"{account.user}/{ORACLE}")
+        name = f"{account.user}/{ORACLE}"
+        return self._session(stream, standing, account, nick=name, connection=name)
+
+    def _session(
+        self, stream: Stream, standing: Standing, account: Account, *, nick: str, connection: str
+    ) -> XmppSession:
+        return XmppSession(stream, standing, account.user, self._manners, self._rooms, nick=nick, connection=connection)
 
 
 async def _there(session: XmppSession, standing: Standing) -> XmppSession | Refused | Unknown:

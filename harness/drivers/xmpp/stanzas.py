@@ -31,6 +31,10 @@ STATUSES = {
     "gone": 410,
 }
 """Closest statuses of HTTP to conditions (RFC 6120, 8.3.3) that asking again does not change."""
+UNDELIVERED = frozenset({"item_not_found", "recipient_unavailable", "service_unavailable"})
+"""What an error says of the recipient, not of the stanza (RFC 6121, 8.5; XEP-0191, 3.4): the server had taken it, and
+the sender's archive has it."""
+GROUPCHAT = "groupchat"
 NOT_FOUND = 404
 """For every other error of a type other than ``wait``, after which the same may be tried again (RFC 6120, 8.3.2)."""
 NS_PER_S = 1_000_000_000
@@ -56,23 +60,22 @@ def conversation(one: str, other: str) -> str:
     return "+".join(sorted((one, other)))
 
 
+def is_room(conversation_id: str) -> bool:
+    """Whether a conversation is a room's; that of two people is no address."""
+    return "@" in conversation_id
+
+
 def stanza_id(message: Outgoing, attempt: int) -> str:
     """The name of one wire attempt; the first has the message's own."""
     return message.client_message_id if attempt == 1 else f"{message.client_message_id}~{attempt}"
 
 
 def writing(message: Outgoing, name: str, to: str) -> Element:
-    """A message to be sent, which asks for a receipt and a marker."""
-    return Element(
-        "message",
-        attrs={"to": to, "type": "chat", "id": name},
-        children=[
-            Element("body", text=message.body),
-            Element("origin-id", SID, {"id": message.client_message_id}),
-            Element("request", RECEIPTS),
-            Element("markable", MARKERS),
-        ],
-    )
+    """A message to be sent; to one person it asks for a receipt and a marker."""
+    kind = GROUPCHAT if message.recipient is None else "chat"
+    said = [Element("body", text=message.body), Element("origin-id", SID, {"id": message.client_message_id})]
+    asked = [] if kind == GROUPCHAT else [Element("request", RECEIPTS), Element("markable", MARKERS)]
+    return Element("message", attrs={"to": to, "type": kind, "id": name}, children=[*said, *asked])
 
 
 def mark(to: str, message_id: str, state: ReceiptState, name: str) -> Element:
@@ -143,12 +146,14 @@ def is_message(stanza: Element) -> bool:
 def facts(stanza: Element) -> dict[str, str]:
     """What a message says of itself."""
     origin = stanza.child("origin-id", SID)
-    sender, recipient = person(stanza.get("from")), person(stanza.get("to"))
+    group = stanza.get("type") == GROUPCHAT
+    # In a room people are called by their devices' ids.
+    sender = resource(stanza.get("from")).partition("/")[0] if group else person(stanza.get("from"))
     name = stanza.get("id") or ("" if origin is None else origin.get("id"))
     return {
         "message_id": name,
         "client_message_id": name if origin is None else origin.get("id"),
-        "conversation_id": conversation(sender, recipient),
+        "conversation_id": bare(stanza.get("from")) if group else conversation(sender, person(stanza.get("to"))),
         "sender": sender,
         "body": stanza.words("body") or "",
     }
