@@ -3,140 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from harness.core.clock import SystemClock
 from harness.core.errors import EnvironmentFault
 from harness.drivers.api import (
     Accepted,
-    Account,
     Bounced,
     Delivered,
-    Device,
-    Endpoint,
-    Group,
-    Groups,
-    Incoming,
     Outgoing,
-    Page,
-    Person,
     Receipt,
 )
-from harness.drivers.xmpp.driver import XmppDriver, make
 from harness.drivers.xmpp.session import XmppSession
 from harness.providers.api import ProviderControl, PushRule
 from harness.providers.tokens import push_token
-from harness.scenario.stackfile import load_stack
-from harness.stacks.api import Order, Stack
-from harness.stacks.launchers import launcher as launcher_of
-from harness.stacks.watcher_client import Watcher
 from harness.testing.chat_servers import Server, required
 from harness.testing.container_engine import required_engine
+from harness.testing.xmpp_meeting import (
+    DEVICES,
+    ITEM_WITHIN_S,
+    Meeting,
+    Play,
+    archive,
+    items,
+    meeting,
+    says,
+)
 
 pytestmark = pytest.mark.slow
-
-SERVERS: tuple[Server, ...] = ("prosody", "ejabberd")
-DEVICES = {
-    name: Device(name, name.partition("/")[0], "ios", "1.0.0") for name in ("alice/phone", "alice/laptop", "bob/phone")
-}
-PEOPLE = ("alice", "bob")
-PATIENCE_S = 90
-ITEM_WITHIN_S = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Meeting:
-    """A running server, and the accounts of alice and bob."""
-
-    stack: Stack
-    driver: XmppDriver
-    accounts: dict[str, Account]
-
-    @property
-    def at(self) -> Endpoint:
-        """Where devices find the server."""
-        url = self.stack.url("client->chat")
-        return Endpoint(url, url)
-
-    async def connect(self, device: str) -> XmppSession:
-        """Bring a device in, or back."""
-        account = self.accounts[device.partition("/")[0]]
-        session = await self.driver.connect(account, DEVICES[device], self.at, clock=SystemClock())
-        assert isinstance(session, XmppSession)
-        return session
-
-
-@asynccontextmanager
-async def meeting(
-    server: str, folder: Path, options: dict[str, str], parameters: dict[str, str], launcher: str = "embedded"
-) -> AsyncIterator[Meeting]:
-    """Launch a server and make accounts."""
-    run = f"test-{secrets.token_hex(4)}"
-    order = {"spec": load_stack(server, parameters=parameters), "run": run, "folder": folder, "key": "00"}
-    for name in ("events", "logs"):
-        (folder / name).mkdir(exist_ok=True)
-    async with (
-        asyncio.timeout(PATIENCE_S),
-        Watcher.start(folder / "journal.jsonl", run=run) as watcher,
-        launcher_of(launcher).launch(Order(processes=watcher, **order)) as stack,  # type: ignore[arg-type]
-    ):
-        driver = make({"domain": "chat.test", **options})
-        url = stack.direct_url("chat")
-        people = [Person(name, name.title(), ()) for name in PEOPLE]
-        yield Meeting(stack, driver, dict(await driver.provision(people, Endpoint(url, url))))
-
-
-Scene = Callable[[Meeting], Awaitable[None]]
-Play = Callable[..., None]
-
-
-@pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest) -> Server:
-    """Each of the servers that this machine has."""
-    name: Server = request.param
-    required(name)
-    return name
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Play:
-    """Runs a scene on a server; options of the driver may be given, and parameters of the stack."""
-
-    def run(
-        server: str,
-        scene: Scene,
-        parameters: dict[str, str] | None = None,
-        launcher: str = "embedded",
-        **options: str,
-    ) -> None:
-        async def whole() -> None:
-            async with meeting(server, tmp_path, options, parameters or {}, launcher) as met:
-                await scene(met)
-
-        asyncio.run(whole())
-
-    return run
-
-
-def says(number: int, attempt: int = 1) -> dict[str, Any]:
-    """A message of alice's and which attempt it is."""
-    return {"message": Outgoing(f"c{number}", "alice+bob", "bob", f"hello {number}", 0), "attempt": attempt}
-
-
-async def items(session: XmppSession, count: int) -> list[Incoming]:
-    """The next items of the live connection."""
-    incoming = session.incoming()
-    async with asyncio.timeout(ITEM_WITHIN_S):
-        return [await anext(incoming) for _ in range(count)]
 
 
 async def asked(provider: ProviderControl, rule: str) -> bool:
@@ -147,17 +44,6 @@ async def asked(provider: ProviderControl, rule: str) -> bool:
             return True
         await asyncio.sleep(0.05)
     return False
-
-
-async def archive(session: XmppSession) -> list[str]:
-    """Ids of everything in a device's archive, in its order."""
-    found, page = [], await session.sync(None)
-    while True:
-        assert isinstance(page, Page)
-        found += [item.message_id for item in page.items]
-        if not page.more:
-            return found
-        page = await session.sync(page.cursor)
 
 
 async def away(met: Meeting, session: XmppSession) -> None:
@@ -282,60 +168,6 @@ def test_a_message_to_nobody_comes_back(server: Server, play: Play) -> None:
         assert await items(alice, 1) == [Bounced("c1", "c1", "service_unavailable")]
 
     play(server, scene)
-
-
-def test_who_is_blocked_is_turned_back(server: Server, play: Play) -> None:
-    """Bob's devices and bob's archive see nothing of it until the block is taken back; alice is told each time."""
-
-    async def scene(met: Meeting) -> None:
-        alice, bob = await met.connect("alice/phone"), await met.connect("bob/phone")
-        assert isinstance(bob, Groups)
-        assert await bob.block("alice") is None
-        assert isinstance(await alice.send(**says(1)), Accepted)
-        assert await items(alice, 1) == [Bounced("c1", "c1", "service_unavailable")]
-        assert await bob.unblock("alice") is None
-        assert isinstance(await alice.send(**says(2)), Accepted)
-        assert [item.message_id for item in await items(bob, 1) if isinstance(item, Delivered)] == ["c2"]
-        assert await archive(bob) == ["c2"]
-
-    play(server, scene)
-
-
-def test_a_room_has_everybodys_devices_in_it_and_an_archive(server: Server, play: Play) -> None:
-    """Who logs in afresh is in again and reads up; the room's order is one for all; who left cannot write there."""
-
-    async def scene(met: Meeting) -> None:
-        alice, laptop, bob = [await met.connect(device) for device in DEVICES]
-        made = await alice.create_group(["alice", "bob"])
-        assert isinstance(made, Group)
-
-        def posts(number: int) -> Outgoing:
-            return Outgoing(f"g{number}", made.conversation_id, None, f"hello {number}", 0)
-
-        assert await alice.send(posts(1), attempt=1) == Accepted("g1", made.conversation_id)
-        wanted = Delivered("g1", "g1", made.conversation_id, "alice", "hello 1", via="live")
-        assert [await items(session, 1) for session in (alice, laptop, bob)] == [[wanted]] * 3
-        assert await bob.mark("g1", "delivered") is None
-        await bob.close()
-        assert isinstance(await alice.send(posts(2), attempt=1), Accepted)
-        assert isinstance(await alice.send(**says(3)), Accepted)
-        bob = await met.connect("bob/phone")
-        assert sorted(await archive(bob)) == ["c3", "g1", "g2"]
-        assert isinstance(await bob.send(posts(4), attempt=1), Accepted)
-        stored = {name: [each async for each in met.driver.read_all(met.accounts[name], met.at)] for name in PEOPLE}
-        in_room = {
-            name: [(each.message_id, each.conversation_seq) for each in read if each.conversation_id != "alice+bob"]
-            for name, read in stored.items()
-        }
-        assert in_room["alice"] == in_room["bob"]
-        assert [name for name, _ in in_room["bob"]] == ["g1", "g2", "g4"]
-        assert await bob.leave(made.conversation_id) is None
-        await bob.send(posts(5), attempt=1)
-        assert await bob.join(made.conversation_id) is None
-        assert isinstance(await bob.send(posts(6), attempt=1), Accepted)
-        assert sorted(await archive(alice)) == ["c3", "g1", "g2", "g4", "g6"]
-
-    play(server, scene, rooms="groups.chat.test")
 
 
 @pytest.mark.parametrize(
