@@ -48,7 +48,7 @@ class Meeting:
         account = self.accounts[device.partition("/")[0]]
         session = await self.driver.connect(account, DEVICES[device], self.at, clock=SystemClock())
         if not isinstance(session, XmppSession):
-            raise AssertionError(f"{device} did not come in: {session}")
+            raise TypeError(f"{device} did not come in: {session}")
         return session
 
 
@@ -93,7 +93,7 @@ async def archive(session: XmppSession) -> list[str]:
     found, page = [], await session.sync(None)
     while True:
         if not isinstance(page, Page):
-            raise AssertionError(f"the archive could not be read: {page}")
+            raise TypeError(f"the archive could not be read: {page}")
         found += [item.message_id for item in page.items]
         if not page.more:
             return found
