@@ -123,7 +123,10 @@ class ResourceResult(msgspec.Struct, frozen=True, kw_only=True):
 
     part: str
     of: str
-    """``stack`` for services and simulators, ``ours`` for the proxy and the processes that play and judge."""
+    """``stack`` for services and simulators, ``ours`` for the proxy and the processes that play and judge.
+
+    ``all`` for everything that this machine did, whoever did it.
+    """
     samples: int
     cpu_mean: float
     cpu_max: float
@@ -131,6 +134,8 @@ class ResourceResult(msgspec.Struct, frozen=True, kw_only=True):
     memory_max: int
     files_max: int
     processes_max: int
+    cores: int = 0
+    """How many the machine has; only with ``all``."""
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,20 +15,25 @@ import msgspec
 from harness.core.errors import EnvironmentFault
 from harness.core.results import ResourceResult
 from harness.stacks.api import PROXY, Accountable, Stack
+from harness.stacks.machine import Load, MachineMeter
 from harness.stacks.usage import Meter, Pid, Process, Usage, command_of, processes
 
 NAME = "resources.jsonl"
 EVERY_S = 1.0
-CONDUCTOR, PEOPLE, HARNESS = "conductor", "people", "harness"
+CONDUCTOR, PEOPLE, HARNESS, MACHINE = "conductor", "people", "harness", "machine"
 OURS = frozenset({PROXY, CONDUCTOR, PEOPLE, HARNESS})
 SWARM = "harness.swarm"
 """What the command line of a process that plays people has among its words."""
 
-Side = Literal["stack", "ours"]
+Side = Literal["stack", "ours", "all"]
+SIDES: tuple[Side, ...] = ("stack", "ours", "all")
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the file: what one part used in the second that ended at ``mono_ns`` (see ``Usage``)."""
+    """One line of the file: what one part used in the second that ended at ``mono_ns`` (see ``Usage``).
+
+    The part ``machine`` is everything that runs there; only it has ``cores``, the number that there are.
+    """
 
     v: int
     mono_ns: int
@@ -39,6 +44,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     memory: int
     files: int
     processes: int
+    cores: int = 0
 
 
 @asynccontextmanager
@@ -58,7 +64,7 @@ async def measured(folder: Path, stack: Stack, *, people: Pid, watcher: Pid) -> 
 
 
 async def _sampling(path: Path, stack: Stack, own: Mapping[Pid, str]) -> None:
-    meter = Meter()
+    meters = Meter(time.monotonic_ns), MachineMeter(time.monotonic_ns)
     roots: Mapping[Pid, str] = {}
     try:
         with path.open("ab", buffering=0) as file:
@@ -66,7 +72,7 @@ async def _sampling(path: Path, stack: Stack, own: Mapping[Pid, str]) -> None:
                 if isinstance(stack, Accountable):
                     with suppress(EnvironmentFault):  # a second without an answer changes nobody's parts
                         roots = await stack.roots()
-                for line in await asyncio.to_thread(_lines, meter, {**own, **roots}):
+                for line in await asyncio.to_thread(_lines, *meters, {**own, **roots}):
                     file.write(line)
                 await asyncio.sleep(EVERY_S)
     except OSError as problem:
@@ -75,11 +81,29 @@ async def _sampling(path: Path, stack: Stack, own: Mapping[Pid, str]) -> None:
         ) from problem
 
 
-def _lines(meter: Meter, roots: Mapping[Pid, str]) -> list[bytes]:
+def _lines(meter: Meter, machine: MachineMeter, roots: Mapping[Pid, str]) -> list[bytes]:
     table = processes()
     used = meter.read(table, {**roots, **_swarms(table, roots)})
     now_ns = time.monotonic_ns()
-    return [msgspec.json.encode(_sample(part, usage, now_ns)) + b"\n" for part, usage in sorted(used.items())]
+    samples = [_sample(part, usage, now_ns) for part, usage in sorted(used.items())]
+    if load := machine.read():
+        samples.append(_of_all(load, len(table), now_ns))
+    return [msgspec.json.encode(sample) + b"\n" for sample in samples]
+
+
+def _of_all(load: Load, count: int, now_ns: int) -> Sample:
+    return Sample(
+        v=1,
+        mono_ns=now_ns,
+        part=MACHINE,
+        of="all",
+        cpu=load.busy,
+        busiest=load.busy,
+        memory=load.memory,
+        files=0,
+        processes=count,
+        cores=load.cores,
+    )
 
 
 def _sample(part: str, usage: Usage, now_ns: int) -> Sample:
@@ -126,7 +150,7 @@ def consumption(samples: Iterable[Sample], from_ns: int, to_ns: int) -> tuple[Re
         if from_ns <= each.mono_ns <= to_ns:
             parts.setdefault((each.of, each.part), []).append(each)
     found = [_result(part, of, several) for (of, part), several in parts.items()]
-    return tuple(sorted(found, key=lambda one: (one.of == "ours", -one.cpu_mean, one.part)))
+    return tuple(sorted(found, key=lambda one: (SIDES.index(one.of), -one.cpu_mean, one.part)))
 
 
 def unmeasured(found: Sequence[ResourceResult], launcher: str) -> str:
@@ -153,4 +177,5 @@ def _result(part: str, of: Side, several: Sequence[Sample]) -> ResourceResult:
         memory_max=int(most(lambda each: each.memory)),
         files_max=int(most(lambda each: each.files)),
         processes_max=int(most(lambda each: each.processes)),
+        cores=int(most(lambda each: each.cores)),
     )

@@ -84,10 +84,19 @@ def describe_load(result: RunResult) -> list[str]:
 
 def describe_resources(result: RunResult) -> list[str]:
     """Return a sentence for each part of a run under load: the processor, memory and files that it used."""
-    told = [
-        f"{one.part}: {_cores(one)}, {one.memory_max / MB:.0f} MB, {one.files_max} files" for one in result.resources
-    ]
+    own = sum(one.cpu_mean for one in result.resources if one.of != "all")
+    told = [_machine(one, own) if one.of == "all" else _use(one) for one in result.resources]
     return [*told, result.unmeasured] if result.unmeasured else told
+
+
+def _machine(one: ResourceResult, own: float) -> str:
+    """What is left of the busy cores is other work, which slows everybody down."""
+    busy = f"{one.cpu_mean:.2f} of {one.cores} cores busy, {own:.2f} of them with this run"
+    return f"{one.part}: {busy}; {one.memory_max / MB:.0f} MB in use"
+
+
+def _use(one: ResourceResult) -> str:
+    return f"{one.part}: {_cores(one)}, {one.memory_max / MB:.0f} MB, {one.files_max} files"
 
 
 def _cores(one: ResourceResult) -> str:

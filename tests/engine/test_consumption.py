@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 
 from harness.engine.consumption import NAME, Sample, consumption, read_samples, unmeasured
+from harness.report.text import describe_resources
+from harness.testing.results import judged
 
 S = 1_000_000_000
 
@@ -32,6 +34,17 @@ def test_only_the_time_in_which_people_wrote_counts() -> None:
     assert (chat.cpu_mean, chat.cpu_max, chat.busiest_max) == (0.5, 0.8, 0.6)
     assert (chat.memory_max, chat.files_max, chat.processes_max) == (300, 7, 2)
     assert (proxy.part, proxy.of) == ("proxy", "ours")
+
+
+def test_the_whole_machine_comes_last() -> None:
+    """Whoever else works there is nobody's part, however busy."""
+    load = Sample(
+        v=1, mono_ns=5 * S, part="machine", of="all", cpu=1.9, busiest=1.9, memory=9, files=0, processes=80, cores=2
+    )
+    *_, last = consumption([load, sample("chat", 5.0), sample("proxy", 5.0)], 0, 10 * S)
+    assert (last.part, last.cpu_max, last.cores) == ("machine", 1.9, 2)
+    told = describe_resources(judged(resources=consumption([load, sample("chat", 5.0)], 0, 10 * S)))
+    assert told[-1] == "machine: 1.90 of 2 cores busy, 0.50 of them with this run; 0 MB in use"
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_two_swarms_are_one_crowd(loaded: Callable[..., Any]) -> None:
     synced = [event["device"] for event in run.events("sync_completed") if event["phase"] == "final"]
     assert set(synced) == opened
     used = {part["part"]: part for part in result["resources"]}
-    assert {"chat", "proxy", "people", "conductor", "harness"} <= used.keys()
+    assert {"chat", "proxy", "people", "conductor", "harness", "machine"} <= used.keys()
     assert used["people"]["processes_max"] == 2
     assert used["chat"]["files_max"] > 24
     assert result["unmeasured"] == ""

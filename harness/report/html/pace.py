@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.results import FaultResult
-from harness.engine.consumption import Sample, read_samples
+from harness.engine.consumption import SIDES, Sample, read_samples
 from harness.engine.lag import writing_span
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def pace_of(history: History, folder: Path, faults: Sequence[FaultResult]) -> Pa
     to_ns = last_ns + NS_PER_S
     step_ns = NS_PER_S * max(1, -(-(to_ns - from_ns) // (NS_PER_S * MOST_POINTS)))
     samples = [one for one in read_samples(folder) if from_ns <= one.mono_ns <= to_ns]
+    own = [one for one in samples if one.of != "all"]
     return Pace(
         origin_ns=history.number("select origin_ns from run_times"),
         from_ns=from_ns,
@@ -61,8 +62,8 @@ def pace_of(history: History, folder: Path, faults: Sequence[FaultResult]) -> Pa
             *_times(history, "delivered", DELIVERED, from_ns, step_ns),
         ),
         cpu=_used(samples, lambda one: one.cpu, from_ns, step_ns),
-        memory=_used(samples, lambda one: one.memory / MB, from_ns, step_ns),
-        files=_used(samples, lambda one: float(one.files), from_ns, step_ns),
+        memory=_used(own, lambda one: one.memory / MB, from_ns, step_ns),
+        files=_used(own, lambda one: float(one.files), from_ns, step_ns),
         faults=tuple(faults),
     )
 
@@ -76,10 +77,10 @@ def _times(history: History, name: str, sql: str, from_ns: int, step_ns: int) ->
 
 def _used(samples: Sequence[Sample], figure: Callable[[Sample], float], from_ns: int, step_ns: int) -> tuple[Line, ...]:
     """One line for each part, those of the stack first; of several samples in a step the largest is drawn."""
-    found: dict[tuple[bool, str], dict[int, float]] = {}
+    found: dict[tuple[int, str], dict[int, float]] = {}
     for each in samples:
         place = _middle(each.mono_ns, from_ns, step_ns)
-        points = found.setdefault((each.of == "ours", each.part), {})
+        points = found.setdefault((SIDES.index(each.of), each.part), {})
         points[place] = max(points.get(place, 0.0), figure(each))
     return tuple(Line(part, tuple(points.items())) for (_, part), points in sorted(found.items()))
 

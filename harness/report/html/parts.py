@@ -17,6 +17,7 @@ from harness.report.text import MB
 RUNGS = ("commanded", "installed", "felt", "mattered", "healed", "recovered")
 _PLUMBING = frozenset({"kind", "began_ns"})
 _LONGEST = 80
+_SIDES = {"stack": "stack", "ours": "the harness's own", "all": "everything on it"}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], **attributes: str) -> Html:
@@ -114,10 +115,10 @@ def resources_table(used: Sequence[ResourceResult]) -> Html:
     rows = [
         (
             el("code", one.part),
-            "stack" if one.of == "stack" else "the harness's own",
+            _SIDES[one.of],
             *(f"{cores:.2f}" for cores in (one.cpu_mean, one.cpu_max, one.busiest_max)),
             f"{one.memory_max / MB:.0f} MB",
-            str(one.files_max),
+            str(one.files_max or NEVER),
             str(one.processes_max),
         )
         for one in used
