@@ -180,6 +180,10 @@ class LoadPlan:
     warmup_s: float = 5.0
     max_lag_p99_s: float = 0.05
     mix: MixPlan = MixPlan()
+    duration_s: float = 0.0
+    """How long they write at least; the last share is held until then."""
+    arrivals_per_s: float | None = None
+    """People who come a second, where the length of the first step follows from it."""
     plateau: bool = False
     """Whether service levels count only what was due from inject to heal, when everybody was there."""
 
@@ -190,8 +194,8 @@ class LoadPlan:
 
     @property
     def total_s(self) -> float:
-        """How long all steps take; the last share is then held to the end of the run."""
-        return sum(step.over_s for step in self.shape)
+        """How long they come, go and write; the last share is then held to the end of the run."""
+        return max(self.duration_s, sum(step.over_s for step in self.shape))
 
 
 @dataclass(frozen=True, slots=True)

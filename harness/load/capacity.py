@@ -75,12 +75,12 @@ def next_rate(search: Search, trials: Sequence[Trial]) -> float | None:
     low, high = _ends(trials)
     if high is None:
         return _round(max(_rates(trials)) * GROWTH)
-    return _lower(search, high) if low is None else _between(search, trials, low, high)
+    return _lower(search, trials) if low is None else _between(search, trials, low, high)
 
 
-def _lower(search: Search, high: float) -> float | None:
-    lower = _round(high / GROWTH)
-    return lower if lower * GROWTH**HALVINGS >= search.start_per_s else None
+def _lower(search: Search, trials: Sequence[Trial]) -> float | None:
+    halved = sum(rate < search.start_per_s for rate in _rates(trials))
+    return _round(min(_rates(trials)) / GROWTH) if halved < HALVINGS else None
 
 
 def _between(search: Search, trials: Sequence[Trial], low: float, high: float) -> float | None:

@@ -114,7 +114,10 @@ def _load(plan: ScenarioPlan, wishes: Wishes) -> LoadPlan:
     if plan.load is not None:
         people, rate = wishes.people or plan.load.people, wishes.rate_per_s or plan.load.rate_per_s
         mix = replace(plan.load.mix, hot_members=min(plan.load.mix.hot_members, people))
-        return replace(plan.load, people=people, rate_per_s=rate, mix=mix)
+        first, *others = plan.load.shape
+        if plan.load.arrivals_per_s:
+            first = replace(first, over_s=people / plan.load.arrivals_per_s)
+        return replace(plan.load, people=people, rate_per_s=rate, mix=mix, shape=(first, *others))
     if wishes.people is None or wishes.rate_per_s is None:
         raise UsageError(
             f"scenario {plan.name} says nothing of load",

@@ -123,6 +123,8 @@ class MixModel(Section):
         )
 
 
+_PACED = (None, "ramp", "soak")
+"""Shapes whose first step takes as long as arrivals do."""
 _ROUNDING = 1e-9
 _MOST_AWAY = 0.9
 
@@ -145,6 +147,9 @@ class LoadModel(Section):
     )
     shape: Shape | None = Field(
         default=None, description="how they come and go: a name, or steps; without it all come and stay"
+    )
+    duration: Duration | None = Field(
+        default=None, description="how long they write at least; default: until the shape is over"
     )
     warmup: Moment = Field(default=5.0, description="time after the first ramp before faults are armed")
     max_lag_p99: Duration = Field(
@@ -172,8 +177,16 @@ class LoadModel(Section):
 
     def plan(self) -> LoadPlan:
         """Return the load with every step spelled out."""
-        mix = self.mix.plan(self.people) if self.mix else MixPlan()
-        return LoadPlan(self.people, self.rate, tuple(self._steps()), self.warmup, self.max_lag_p99, mix=mix)
+        return LoadPlan(
+            self.people,
+            self.rate,
+            tuple(self._steps()),
+            self.warmup,
+            self.max_lag_p99,
+            mix=self.mix.plan(self.people) if self.mix else MixPlan(),
+            duration_s=self.duration or 0.0,
+            arrivals_per_s=self.arrivals if self.shape in _PACED else None,
+        )
 
     def _steps(self) -> list[LoadStep]:
         if not isinstance(self.shape, list):

@@ -12,6 +12,7 @@ from harness.core.plan import (
     FaultPlan,
     LoadPlan,
     LoadStep,
+    MixPlan,
     PersonPlan,
     PhasePlan,
     ScenarioPlan,
@@ -80,6 +81,31 @@ def test_the_command_line_wins() -> None:
     crowd = under_load(PLAN, Wishes(people=10, rate_per_s=3.0)).crowd
     assert crowd is not None
     assert (crowd.people, crowd.rate_per_s, crowd.shape) == (10, 3.0, PLAN.load and PLAN.load.shape)
+
+
+def test_more_people_take_longer_to_come() -> None:
+    """Where the file says how many come a second, the ramp is as long as that takes; steps of its own stay."""
+    load = LoadPlan(100, 20.0, (LoadStep(1.0, 2.0), LoadStep(1.0, 60.0)), arrivals_per_s=50.0)
+    crowd = under_load(replace(PLAN, load=load), Wishes(people=500)).crowd
+    assert crowd is not None
+    assert crowd.shape == (LoadStep(1.0, 10.0), LoadStep(1.0, 60.0))
+
+
+def test_a_hot_group_has_no_more_members_than_there_are_people() -> None:
+    """Fewer people of the command line are fewer in the group, and a stack without groups cannot play it."""
+    load = LoadPlan(100, 20.0, (RAMP,), mix=MixPlan(hot=0.1, hot_members=100))
+    loaded = under_load(replace(PLAN, load=load), Wishes(people=30))
+    assert loaded.crowd is not None
+    assert loaded.crowd.mix.hot_members == 30
+    assert loaded.needs == ("groups",)
+
+
+def test_the_files_own_duration_counts() -> None:
+    """The last share is held until it is over, unless the command line says otherwise."""
+    load = LoadPlan(100, 20.0, (RAMP,), warmup_s=10.0, duration_s=200.0)
+    plan = replace(PLAN, load=load)
+    assert under_load(plan, Wishes()).phases == PhasePlan(30.0, 166.0, 4.0)
+    assert under_load(plan, Wishes(duration_s=100.0)).phases == PhasePlan(30.0, 66.0, 4.0)
 
 
 def test_a_scenario_without_load_needs_the_flags() -> None:

@@ -83,15 +83,18 @@ def test_load_is_part_of_the_plan_and_not_in_force(load: Load, scenario: str) ->
 def test_without_a_shape_a_hundred_come_each_second(load: Load, scenario: str) -> None:
     """People and rate are enough."""
     (plan,) = load(f"{scenario}load: {{people: 50, rate: 30/m, warmup: 0s, max_lag_p99: 1s}}\n")
-    assert plan.load == LoadPlan(50, 0.5, (LoadStep(1.0, 0.5),), 0.0, 1.0)
+    assert plan.load == LoadPlan(50, 0.5, (LoadStep(1.0, 0.5),), 0.0, 1.0, arrivals_per_s=100.0)
 
 
 def test_a_mix_and_a_shape_by_name(load: Load, scenario: str) -> None:
     """Bare shares stand for mappings, a hot group is everybody's, and arrivals say how fast all come."""
     mix = "{group: 20%, hot: {share: 1%, writers: 2}, away: {share: 10%, for: 3s}}"
-    (plan,) = load(f"{scenario}load: {{people: 300, rate: 5/s, arrivals: 50/s, shape: soak, mix: {mix}}}\n")
+    (plan,) = load(
+        f"{scenario}load: {{people: 300, rate: 5/s, arrivals: 50/s, shape: soak, mix: {mix}, duration: 9h}}\n"
+    )
     assert plan.load is not None
     assert plan.load.shape == (LoadStep(1.0, 6.0), LoadStep(1.0, 8 * 3600.0))
+    assert plan.load.total_s == 9 * 3600.0
     assert plan.load.mix == MixPlan(0.2, 8, 0.01, 300, 2, 0.1, 3.0)
 
 
