@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     from harness.engine.options import RunOptions
     from harness.load.planning import Wishes
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="Scenario file, with `load:` or the flags that say it.")]
+File = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="Scenario file, with `load:` or the flags that say it.")
+]
 Users = Annotated[int | None, typer.Option("--users", min=2, metavar="N", help="People, instead of the file's.")]
 MessageRate = Annotated[
     str | None, typer.Option("--rate", metavar="RATE", help="Messages of all people together, like 500/s.")
@@ -30,7 +31,13 @@ Web = Annotated[int | None, typer.Option("--web", min=1, max=65535, metavar="POR
 Csv = Annotated[str | None, typer.Option("--csv", metavar="PREFIX", help="Write Locust's CSV files.")]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", dir_okay=False, help="Write Locust's report.")]
 SwarmCount = Annotated[
-    int | None, typer.Option("--swarms", min=1, metavar="N", help="Processes that play the people; default: cores - 1.")
+    int | None,
+    typer.Option(
+        "--swarms",
+        min=1,
+        metavar="N",
+        help="Processes that play the people; default: cores - 1, or 1 for each worker.",
+    ),
 ]
 FindCapacity = Annotated[
     bool, typer.Option("--find-capacity", help="Search for the rate that is held, from the file's, or --rate, on.")
@@ -42,10 +49,23 @@ Steps = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="With --
 KeepFaults = Annotated[
     bool, typer.Option("--keep-faults", help="With --find-capacity: disturb each step as the file says.")
 ]
+LOOPBACK, PORT = "127.0.0.1", 5557
+Processes = Annotated[
+    int,
+    typer.Option("--processes", min=0, metavar="N", help="Locust workers on this machine, each with its own swarms."),
+]
+Master = Annotated[bool, typer.Option("--master", help="Wait for Locust workers that are started elsewhere.")]
+ExpectWorkers = Annotated[int, typer.Option("--expect-workers", min=1, metavar="N", help="How many of them.")]
+Wait = Annotated[str, typer.Option("--expect-workers-max-wait", metavar="TIME", help="How long to wait for them.")]
+BindHost = Annotated[str, typer.Option("--master-bind-host", metavar="ADDRESS", help="Where they join.")]
+BindPort = Annotated[int, typer.Option("--master-bind-port", min=1, max=65535, metavar="PORT", help="At which port.")]
+Worker = Annotated[bool, typer.Option("--worker", help="Be a worker: play people for a master elsewhere.")]
+MasterHost = Annotated[str, typer.Option("--master-host", metavar="HOST", help="Where the worker's master is.")]
+MasterPort = Annotated[int, typer.Option("--master-port", min=1, max=65535, metavar="PORT", help="At which port.")]
 
 
 def load(
-    file: File,
+    file: File = None,
     *,
     users: Users = None,
     rate: MessageRate = None,
@@ -58,6 +78,15 @@ def load(
     resolution: Resolution = "10%",
     steps: Steps = 16,
     keep_faults: KeepFaults = False,
+    processes: Processes = 0,
+    master: Master = False,
+    expect_workers: ExpectWorkers = 1,
+    wait: Wait = "5m",
+    master_bind_host: BindHost = LOOPBACK,
+    master_bind_port: BindPort = PORT,
+    worker: Worker = False,
+    master_host: MasterHost = LOOPBACK,
+    master_port: MasterPort = PORT,
     stack: flags.Stack = None,
     launcher: flags.Launcher = flags.LauncherName.EMBEDDED,
     proxy: flags.Proxy = flags.ProxyName.AUTO,
@@ -70,14 +99,35 @@ def load(
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = False,
 ) -> int:
-    """Run a scenario under load and judge every message."""
+    """Run a scenario under load and judge every message.
+
+    With --worker it plays people for a master elsewhere, which has the file.
+    """
     from dataclasses import replace
 
+    from harness.cli.players import Company, work_for
     from harness.cli.run import load_plans
     from harness.cli.sessions import console_for, options_from, play, session_code
+    from harness.core.errors import UsageError
     from harness.load.planning import Wishes, under_load
     from harness.report.json_report import document
 
+    if worker:
+        work_for(master_host, master_port, swarms or 1)
+    if file is None:
+        raise UsageError("there is no FILE", hint="name a scenario, or give --worker to play for a master elsewhere")
+    plays = Company(
+        processes=processes,
+        elsewhere=expect_workers if master else 0,
+        bind_host=master_bind_host,
+        bind_port=master_bind_port,
+        wait_s=_duration(wait, "--expect-workers-max-wait") or 0.0,
+        swarms=swarms,
+        web=web,
+        csv=csv,
+        html=html,
+    )
+    plays.check()
     choices = flags.Choices(
         stack=stack,
         launcher=launcher,
@@ -89,13 +139,13 @@ def load(
         quiet=quiet,
         verbose=verbose,
     )
-    if web:
-        _check_port(web)
-    players = _players(swarms or max(1, (os.cpu_count() or 1) - 1), web=web, csv=csv, html=html)
     # Not again when inconclusive: the machine would be no faster, and it takes minutes.
-    options = replace(options_from(choices), mutant=mutant, keep=keep, players=players, reruns=0)
+    options = replace(options_from(choices), mutant=mutant, keep=keep, reruns=0)
+    options = replace(options, players=plays.words(), players_within_s=plays.within_s)
     wishes = Wishes(users, _rate(rate), _duration(duration))
     if find_capacity:
+        if master:
+            raise UsageError("workers that are started elsewhere play one run", hint="search with --processes instead")
         limits = (_percent(resolution), steps)
         return _search(file, options, choices, wishes, limits, faults=keep_faults)
     plans = [under_load(plan, wishes) for plan in load_plans([file], options)]
@@ -155,27 +205,6 @@ def _only(plans: Sequence[ScenarioPlan]) -> ScenarioPlan:
     return plans[0]
 
 
-def _players(swarms: int, *, web: int | None, csv: str | None, html: Path | None) -> tuple[str, ...]:
-    """Return the module, with arguments, that plays the people; paths are the user's, wherever it runs."""
-    words = ["harness.load", "--swarms", str(swarms)]
-    words += ["--web", str(web)] if web else []
-    words += ["--csv", str(Path(csv).absolute())] if csv else []
-    words += ["--html", str(html.absolute())] if html else []
-    return tuple(words)
-
-
-def _check_port(port: int) -> None:
-    """Raise ``UsageError`` when Locust could not show its page there: better now than in the middle of a run."""
-    import socket
-
-    from harness.core.errors import UsageError
-
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError as problem:
-        raise UsageError(f"--web {port}: {problem.strerror}", hint="choose a port that nothing listens on") from None
-
-
 def _rate(text: str | None) -> float | None:
     from harness.core.errors import UsageError
     from harness.scenario.units import parse_rate
@@ -199,11 +228,11 @@ def _percent(text: str) -> float:
     return found
 
 
-def _duration(text: str | None) -> float | None:
+def _duration(text: str | None, flag: str = "--duration") -> float | None:
     from harness.core.errors import UsageError
     from harness.scenario.units import parse_duration
 
     try:
         return None if text is None else parse_duration(text)
     except ValueError as wrong:
-        raise UsageError(f"--duration: {wrong}", hint="for example: --duration 2m") from None
+        raise UsageError(f"{flag}: {wrong}", hint=f"for example: {flag} 2m") from None

@@ -140,6 +140,8 @@ EVENT_NAMES = frozenset(
         "recorder_heartbeat",
         "recorder_stall",
         "generator_lag",
+        # how far another machine of the people has its clock from this one, and how sure that is
+        "clock_measured",
         "writer_closed",
     }
 )

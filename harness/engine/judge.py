@@ -15,6 +15,7 @@ from harness.core.errors import UsageError
 from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResult, LoadResult, Reason, RunResult
 from harness.core.stack import Promises, StackSpec, promises_as_data, promises_from_data
 from harness.core.verdicts import Verdict
+from harness.engine.clocks import clock_reasons
 from harness.engine.consumption import consumption, read_samples, unmeasured
 from harness.engine.findings import settled
 from harness.engine.folder import RunFacts, RunFolder
@@ -82,7 +83,7 @@ def _judge(
     )
     slos = judge_slos(history, facts.slos, plateau=facts.load is not None and facts.load.plateau)
     load = judge_load(history, facts.load)
-    others = [*trouble, *_doubts(history.integrity), *slo_reasons(slos), *lag_reasons(load)]
+    others = [*trouble, *_doubts(history.integrity), *slo_reasons(slos), *lag_reasons(load), *clock_reasons(history)]
     reasons = reasons_of(checks, faults, others, cut_short=_cut_short(history.integrity))
     return _result(facts, checks, faults, reasons, _counts(history), tuple(slos), load)
 

@@ -16,7 +16,8 @@ class RunOptions:
     ``proxy`` is a name of ``harness.stacks.proxy_choice``, None the same as ``auto``;
     ``stack`` overrides the scenarios' own; ``parameters`` are ``--set KEY=VALUE``; ``keep`` leaves the stack's data
     in the run folder; ``jobs`` runs go side by side; ``reruns`` is how often an inconclusive run is repeated;
-    ``players`` is the module, with arguments, of the program that plays the people;
+    ``players`` is the module, with arguments, of the program that plays the people, which may take
+    ``players_within_s`` until it is ready;
     ``worker`` is the process that shares the work with others, as run ids name it.
     """
 
@@ -33,3 +34,4 @@ class RunOptions:
     reruns: int = 2
     worker: str = ""
     players: tuple[str, ...] = PLAYERS
+    players_within_s: float = 30.0

@@ -22,10 +22,12 @@ from harness.stacks.api import Processes, Stack
 from harness.stacks.filling import fill
 from harness.stacks.launchers import outlives_runs
 from harness.swarm.config import EVERYBODY, Crowd, Route, SwarmConfig
-from harness.swarm.control import SwarmClient
+from harness.swarm.control import ANSWER_LIMIT_S, LOADING_LIMIT_S, SwarmClient
 
 CHAT, AUTH = "client->chat", "client->auth"
 STOP_WITHIN_S = 5.0
+COLLECT_LIMIT_S = 120.0
+"""The histories of a crowd may have to be fetched from other machines."""
 SUFFIX_LENGTH = 8
 
 
@@ -55,19 +57,29 @@ async def spawn_swarm(processes: Processes, folder: RunFolder, players: Sequence
 
 
 @asynccontextmanager
-async def playing(spawned: Spawned, processes: Processes, config: SwarmConfig) -> AsyncIterator[SwarmClient]:
+async def playing(
+    spawned: Spawned, processes: Processes, config: SwarmConfig, within_s: float = LOADING_LIMIT_S
+) -> AsyncIterator[SwarmClient]:
     """Tell the swarm who plays what; nobody is connected yet. Stopped cleanly at the end.
 
-    Raises ``EnvironmentFault`` when it cannot play.
+    Raises ``EnvironmentFault`` when it cannot play, is not ready ``within_s``, or does not end in order.
     """
-    await spawned.swarm.configure(config)
+    await spawned.swarm.configure(config, within_s)
+    stop_within_s = ANSWER_LIMIT_S if config.crowd is None else COLLECT_LIMIT_S
     try:
         yield spawned.swarm
-    finally:
-        # Also when the run is given up: what the people recorded so far then ends in order.
+    except BaseException:
+        # What the people recorded so far then ends in order, too; why it was given up is the news.
         with suppress(EnvironmentFault):
-            await spawned.swarm.stop()
-            await processes.wait_exit(spawned.pid, STOP_WITHIN_S)
+            await _stop(spawned, processes, stop_within_s)
+        raise
+    # Here it is the news: what could not be brought together is missing from the history.
+    await _stop(spawned, processes, stop_within_s)
+
+
+async def _stop(spawned: Spawned, processes: Processes, within_s: float) -> None:
+    await spawned.swarm.stop(within_s)
+    await processes.wait_exit(spawned.pid, STOP_WITHIN_S)
 
 
 class SwarmTriggers:

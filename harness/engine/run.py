@@ -25,7 +25,7 @@ from harness.engine.options import RunOptions
 from harness.engine.people import SwarmTriggers, configuration, playing, spawn_swarm
 from harness.engine.proxying import caveats
 from harness.engine.stream import FaultMoved, Listener, PhaseStarted, ProxyServing
-from harness.engine.vigil import all_alive, reason_of, vigil
+from harness.engine.vigil import all_alive, reason_of, unless_lost, vigil
 from harness.faults.registry import kinds
 from harness.history.recorder import Recorder
 from harness.proxy.api import ProxyInfo, ProxyUnavailable
@@ -78,7 +78,7 @@ class Run:
             async with AsyncExitStack() as undo:
                 stack, swarm = await self._provision(undo)
                 async with vigil(stack, lambda: self._unhealed):
-                    await self._phases(stack, swarm)
+                    await unless_lost(swarm, self._phases(stack, swarm))
                 self._phase("collect")
         except (EnvironmentFault, ProxyUnavailable) as problem:
             return (reason_of(problem),)
@@ -113,7 +113,7 @@ class Run:
         stack = await undo.enter_async_context(launcher(do.options.launcher).launch(order))
         self._proxied(stack.proxy)
         config = configuration(self._plan, stack, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
-        swarm = await undo.enter_async_context(playing(spawned, watcher, config))
+        swarm = await undo.enter_async_context(playing(spawned, watcher, config, do.options.players_within_s))
         if self._plan.crowd:
             looking = measured(do.folder.path, stack, people=spawned.pid, watcher=watcher.pid)
             await undo.enter_async_context(looking)

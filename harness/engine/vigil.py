@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from harness.core.errors import EnvironmentFault
 from harness.core.results import Reason
@@ -13,6 +15,7 @@ from harness.proxy.api import ProxyUnavailable
 from harness.stacks.api import ServiceState, Stack
 from harness.stacks.guard import Aborted
 from harness.stacks.logs import last_lines
+from harness.swarm.control import SwarmClient
 
 
 class Died(EnvironmentFault):
@@ -51,6 +54,22 @@ async def vigil(stack: Stack, besides: Callable[[], Collection[str]]) -> AsyncIt
             await all_alive(stack, besides=besides())
         raise
     await all_alive(stack, besides=besides())
+
+
+async def unless_lost(swarm: SwarmClient, play: Coroutine[Any, Any, None]) -> None:
+    """Play on as long as there are people; raises ``EnvironmentFault`` at once when their process has ended."""
+    playing, lost = asyncio.ensure_future(play), asyncio.ensure_future(swarm.lost.wait())
+    try:
+        await asyncio.wait({playing, lost}, return_when=asyncio.FIRST_COMPLETED)
+        if not playing.done():
+            playing.cancel("the people are gone")
+            await asyncio.wait({playing})
+            raise swarm.why_lost()
+        await playing
+    finally:
+        playing.cancel()
+        lost.cancel()
+        await asyncio.gather(playing, lost, return_exceptions=True)
 
 
 def reason_of(problem: Exception) -> Reason:

@@ -8,6 +8,7 @@ import gevent
 from gevent.event import Event
 from locust import LoadTestShape, User, task
 from locust.env import Environment
+from locust.runners import Runner
 
 from harness.core.plan import LoadStep
 from harness.load.shapes import is_one_ramp, target_at
@@ -15,6 +16,8 @@ from harness.load.shapes import is_one_ramp, target_at
 TOGETHER_S = 0.05
 """Users that come within this time are told to the swarms at once."""
 
+Run = Callable[[Environment], Runner]
+"""Makes Locust's runner: local, master or worker."""
 Resize = Callable[[int], None]
 """Has so many people online."""
 
@@ -33,31 +36,49 @@ class Steps(LoadTestShape):
 
 
 class Crew:
-    """Counts Locust's users and has as many people online, until it is told that the end belongs to the engine."""
+    """Counts this process's users of Locust and has as many people online, until the end belongs to the engine."""
 
-    def __init__(self, steps: Sequence[LoadStep], people: int, resize: Resize) -> None:
-        self._steps = steps
-        self._people = people
-        self._resize = resize
+    def __init__(self, run: Run) -> None:
+        self._steps: Sequence[LoadStep] = ()
+        self._people = 0
         self._users = 0
         self._changed = Event()
         self._over = Event()
-        by_shape = None if is_one_ramp(steps) else Steps(steps, people)
-        self.environment = Environment(user_classes=[self._person()], shape_class=by_shape)
-        self._runner = self.environment.create_local_runner()
-        gevent.spawn(self._follow)
+        self.environment = Environment(user_classes=[self._person()])
+        self.runner = run(self.environment)
+
+    def follow(self, resize: Resize) -> None:
+        """Call ``resize`` whenever users have come or gone, until ``retire``."""
+        gevent.spawn(self._follow, resize)
+
+    def plan(self, steps: Sequence[LoadStep], people: int) -> None:
+        """Say how many people are to come when."""
+        self._steps, self._people = steps, people
+        self.environment.shape_class = None if is_one_ramp(steps) else Steps(steps, people)
 
     def start(self) -> None:
         """Let people come."""
         if self.environment.shape_class:
-            self._runner.start_shape()
+            self.runner.start_shape()
         else:
-            self._runner.start(*target_at(0.0, self._steps, self._people))
+            gevent.spawn(self.runner.start, *target_at(0.0, self._steps, self._people))
+
+    @property
+    def retired(self) -> bool:
+        """Whether the number of users says no more how many people are to be online."""
+        return bool(self._over.is_set())
+
+    def retire(self) -> None:
+        """Leave the people as they are, whatever becomes of Locust's users: they are still to receive."""
+        self._over.set()
+
+    def dismiss(self) -> None:
+        """Send Locust's users away."""
+        gevent.spawn(self.runner.stop)
 
     def end(self) -> None:
-        """Dismiss Locust's users and leave the people as they are: they are still to receive."""
-        self._over.set()
-        self._runner.quit()
+        """End what Locust does, here and in its workers."""
+        self.runner.quit()
 
     def _person(self) -> type[User]:
         crew = self
@@ -73,7 +94,7 @@ class Crew:
 
             @task
             def be_online(self) -> None:
-                crew._over.wait()
+                Event().wait()  # until Locust sends this user away
 
         return Person
 
@@ -81,10 +102,10 @@ class Crew:
         self._users += change
         self._changed.set()
 
-    def _follow(self) -> None:
+    def _follow(self, resize: Resize) -> None:
         while not self._over.is_set():
             self._changed.wait()
             gevent.sleep(TOGETHER_S)
             self._changed.clear()
             if not self._over.is_set():
-                self._resize(self._users)
+                resize(self._users)

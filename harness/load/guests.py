@@ -151,7 +151,7 @@ class Guests:
                 self._counted(counted)
             case {"trouble": trouble}:
                 log.error("%s", trouble)
-            case _:
+            case {"lost": _}:
                 if not self._ending:
                     log.error("%s", ENDED["error"])
                     self._lost()

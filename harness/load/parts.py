@@ -28,10 +28,10 @@ def online(number: int, sizes: Sequence[int]) -> list[int]:
 
 
 def configurations(command: Mapping[str, Any], swarms: int) -> list[Answer]:
-    """Divide the command ``configure``; the people whom the scenario names are the first swarm's."""
+    """Divide the command ``configure``; the people whom the scenario names are the first part's."""
     crowd = command["crowd"]
     found: list[Answer] = []
-    first = 1
+    first = crowd["first"]
     for size in parts(crowd["people"], swarms):
         part = {**crowd, "first": first, "people": size, "rate_per_s": crowd["rate_per_s"] * size / crowd["people"]}
         alone: Answer = {} if not found else {"people": [], "workloads": []}

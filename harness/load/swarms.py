@@ -1,4 +1,4 @@
-"""The swarm processes under one conductor, as greenlets see them."""
+"""Those who play the people of one conductor, as greenlets see them: swarm processes, or other conductors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
+from typing import Protocol
 
 import gevent
 from gevent.event import AsyncResult
@@ -17,7 +18,23 @@ from harness.load.wire import Message, Wire
 ENDED = {"ok": False, "error": "a process that plays the people ended unexpectedly", "hint": "see logs/swarm.log"}
 
 Heard = Callable[[int, Message], None]
-"""Called with the number of a swarm and what it says of its own accord; an empty message is its end."""
+"""Called with the number of a part and what it says of its own accord: ``lost`` is its end, and why."""
+
+
+class Part(Protocol):
+    """Plays some of the people."""
+
+    def ask(self, command: Message) -> AsyncResult[Message]:
+        """Give a command; the result has its answer."""
+        ...
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
+        ...
+
+    def dismiss(self) -> None:
+        """Let it go before anything has begun."""
+        ...
 
 
 class SwarmProcess:
@@ -41,6 +58,10 @@ class SwarmProcess:
             answer.set(ENDED)
         return answer
 
+    def dismiss(self) -> None:
+        """Let the process end, which has nothing to do."""
+        self.ask({"do": "stop"}).get()
+
     def wait(self) -> None:
         """Wait for the process to end."""
         self._process.wait()
@@ -53,22 +74,27 @@ class SwarmProcess:
                 self._heard(message)
         for answer in self._waiting.values():
             answer.set(ENDED)
-        self._heard({})
+        self._heard({"lost": ENDED})
 
 
-class Swarms:
-    """All processes of people of this conductor."""
+def swarm_processes(started: Sequence[Started], heard: Heard) -> list[Part]:
+    """Return processes of people as parts; ``heard`` gets their numbers."""
+    return [SwarmProcess(one, partial(heard, index)) for index, one in enumerate(started)]
 
-    def __init__(self, started: Sequence[Started], heard: Heard) -> None:
-        self._all = [SwarmProcess(one, partial(heard, index)) for index, one in enumerate(started)]
+
+class Parts:
+    """All parts of one conductor, as one."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._all = list(parts)
 
     def __len__(self) -> int:
         return len(self._all)
 
     def keep(self, number: int) -> None:
         """Use the first ``number`` only; the others have nothing to do and go."""
-        for swarm in self._all[number:]:
-            swarm.ask({"do": "stop"}).get()
+        for part in self._all[number:]:
+            part.dismiss()
         del self._all[number:]
 
     def ask_all(self, command: Message) -> Answer:
@@ -77,7 +103,7 @@ class Swarms:
 
     def ask_each(self, commands: Sequence[Message]) -> Answer:
         """Give each its own command and return the answers as one."""
-        answers = [swarm.ask(command) for swarm, command in zip(self._all, commands, strict=True)]
+        answers = [part.ask(command) for part, command in zip(self._all, commands, strict=True)]
         return merged([answer.get() for answer in answers])
 
     def ask_first(self, command: Message) -> Answer:
@@ -85,12 +111,12 @@ class Swarms:
         return dict(self._all[0].ask(command).get())
 
     def tell(self, *commands: Message) -> None:
-        """Give each its own command, or all the only one, and do not wait: whoever hears a swarm must not."""
+        """Give each its own command, or all the only one, and do not wait: whoever hears a part must not."""
         each = commands if len(commands) > 1 else commands * len(self._all)
-        for swarm, command in zip(self._all, each, strict=True):
-            swarm.ask(command)
+        for part, command in zip(self._all, each, strict=True):
+            part.ask(command)
 
     def wait(self) -> None:
         """Wait until all have ended."""
-        for swarm in self._all:
-            swarm.wait()
+        for part in self._all:
+            part.wait()

@@ -11,10 +11,13 @@ class Counting:
     """Watches that wait for their nth event."""
 
     left: dict[str, int] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
+    """Watches that somebody else counts: each event is told to whoever asked."""
 
     def divide(self, command: dict[str, Any], swarms: int) -> dict[str, Any]:
         """Return the command ``watch`` as each of several swarms gets it: told of every event, we count them."""
-        if swarms == 1:
+        if swarms == 1 or command.get("each"):
+            self.others.add(command["watch"])
             return command
         self.left[command["watch"]] = command["nth"]
         return {**command, "each": True}

@@ -72,9 +72,9 @@ class SwarmClient:
         """Return the client of the swarm at the other end of a connected socket, which it owns from now on."""
         return cls(*await asyncio.open_connection(sock=connection, limit=LINE_LIMIT))
 
-    async def configure(self, config: SwarmConfig) -> str:
+    async def configure(self, config: SwarmConfig, within_s: float = LOADING_LIMIT_S) -> str:
         """Tell who plays what; returns the id of the swarm's event writer."""
-        return str((await self._do("configure", limit_s=LOADING_LIMIT_S, **to_json(config)))["writer"])
+        return str((await self._do("configure", limit_s=within_s, **to_json(config)))["writer"])
 
     async def provision(self, within_s: float) -> None:
         """Make accounts and connect every device."""
@@ -137,10 +137,10 @@ class SwarmClient:
         answer = await self._do("status")
         return SwarmStatus(answer["pending"], answer["in_flight"], answer["lag_ms"])
 
-    async def stop(self) -> None:
+    async def stop(self, within_s: float = ANSWER_LIMIT_S) -> None:
         """Let the swarm end in order, then close the socket."""
         self._told_to_stop = True
-        await self._do("stop")
+        await self._do("stop", limit_s=within_s)
         await self.close()
 
     async def close(self) -> None:
@@ -151,11 +151,15 @@ class SwarmClient:
             await self._writer.wait_closed()
         self._fail_waiting("the connection to the simulated people was closed")
 
+    def why_lost(self, before: str = "") -> EnvironmentFault:
+        """Return why the process is gone, as far as it said so, and before which command."""
+        return self._trouble or _died(before)
+
     async def _do(
         self, command: str, within_s: float | None = None, limit_s: float = ANSWER_LIMIT_S, **fields: Any
     ) -> dict[str, Any]:
         if self.lost.is_set():
-            raise self._trouble or _died(command)
+            raise self.why_lost(command)
         self._next += 1
         number = self._next
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -205,4 +209,4 @@ _LOG = "its log in the run folder says more"
 
 
 def _died(command: str) -> EnvironmentFault:
-    return EnvironmentFault(f"{_DIED}, before {command!r}", hint=_LOG)
+    return EnvironmentFault(f"{_DIED}, before {command!r}" if command else _DIED, hint=_LOG)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,61 @@ load: {people: 24, rate: 20/s, shape: [{to: 100%, over: 1s}], warmup: 1s, max_la
 """
 CUT = '{cut: {kind: network.down, link: "client->chat", start: {after: server_accepted, nth: 15}, for: 700ms}}'
 PATIENCE_S = 100
+GONE_WITHIN_S = 10.0
+MARK = "CHAT_CHAOS_TEST_FAMILY"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All processes that belong to one run, however deep: they share a variable of their environment."""
+
+    mark: str
+
+    def environ(self) -> dict[str, str]:
+        """Return the environment that makes a process one of the family."""
+        return {**os.environ, MARK: self.mark}
+
+    def pids(self, *words: str) -> list[int]:
+        """Return who is alive now and was started with all these words."""
+        return sorted(pid for pid, command in self._alive() if all(word in command for word in words))
+
+    def wait_for(self, count: int, *words: str) -> list[int]:
+        """Wait until so many of them are alive, and return their pids."""
+        return until(lambda: found if len(found := self.pids(*words)) >= count else [])
+
+    def gone(self) -> bool:
+        """Wait until nobody is left; False when somebody stays."""
+        end = time.monotonic() + GONE_WITHIN_S
+        while (left := self.pids()) and time.monotonic() < end:
+            time.sleep(0.1)
+        return not left
+
+    def _alive(self) -> Iterator[tuple[int, list[str]]]:
+        wanted = f"{MARK}={self.mark}".encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environ = (folder / "environ").read_bytes().split(b"\0")
+                command = (folder / "cmdline").read_text().split("\0")
+            except OSError:  # has just ended, or is another user's
+                continue
+            if wanted in environ and command != [""]:
+                yield int(folder.name), command
+
+
+def until(found: Callable[[], Any]) -> Any:
+    """Wait until there is something, and return it."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        if something := found():
+            return something
+        time.sleep(0.1)
+    raise AssertionError("it did not come about in time")
+
+
+@pytest.fixture
+def family() -> Family:
+    """The processes of one test."""
+    return Family(secrets.token_hex(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +105,7 @@ class Played:
 
 
 @pytest.fixture
-def loaded(tmp_path: Path) -> Callable[..., Played]:
+def loaded(tmp_path: Path, family: Family) -> Callable[..., Played]:
     """Run ``chat-chaos load`` on a small scenario with these faults, this mix and more flags.
 
     ``meanwhile`` is called with the folder of the runs once the run has begun.
@@ -68,7 +126,9 @@ def loaded(tmp_path: Path) -> Callable[..., Played]:
             "--out",
             str(tmp_path / "runs"),
         ]
-        with subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            [*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=family.environ()
+        ) as process:
             if meanwhile:
                 meanwhile(tmp_path / "runs")
             stdout, stderr = process.communicate(timeout=PATIENCE_S)

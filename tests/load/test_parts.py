@@ -57,6 +57,17 @@ def test_named_people_are_played_once() -> None:
     assert two["crowd"] == {"people": 4, "rate_per_s": 2.0, "first": 7, "shape": []}
 
 
+def test_a_part_of_a_crowd_can_be_divided_again() -> None:
+    """A worker's people keep the numbers that the master gave them."""
+    command = {
+        "people": [],
+        "workloads": [],
+        "crowd": {"people": 6, "rate_per_s": 3.0, "first": 7, "shape": []},
+    }
+    crowds = [part["crowd"] for part in configurations(command, 2)]
+    assert [(crowd["first"], crowd["people"], crowd["rate_per_s"]) for crowd in crowds] == [(7, 4, 2.0), (11, 2, 1.0)]
+
+
 def test_answers_add_up() -> None:
     """Counts are summed, names listed, the worst lag counts, and a reading is complete only when each is."""
     one = {"id": 1, "ok": True, "devices": 2, "missing": ["a"], "lag_ms": 3.0, "complete": True, "writer": "swarm-1"}
