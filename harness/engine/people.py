@@ -26,7 +26,7 @@ from harness.swarm.control import ANSWER_LIMIT_S, LOADING_LIMIT_S, SwarmClient
 
 CHAT, AUTH = "client->chat", "client->auth"
 STOP_WITHIN_S = 5.0
-COLLECT_LIMIT_S = 120.0
+COLLECT_LIMIT_S = 60.0
 """The histories of a crowd may have to be fetched from other machines."""
 SUFFIX_LENGTH = 8
 
