@@ -18,6 +18,7 @@ HALVINGS = 6
 """How often the rate is halved when not even the first one is held."""
 DIGITS = 3
 _LATE = "generator_lag"
+_NOT_HELD = frozenset({"broke", "generator", "undecided", "error"})
 _DEAD = "service_died"
 
 
@@ -63,9 +64,10 @@ def next_rate(search: Search, trials: Sequence[Trial]) -> float | None:
     """Return the rate to try next; None when there is nothing more to learn.
 
     It doubles until a rate is not held, or halves until one is, then halves the gap (geometrically). What nobody could
-    tell, and a generator that was late, is tried a second time before it counts; so are the two ends.
+    tell, what could not be played and a generator that was late are tried a second time before they count; so are the
+    two ends.
     """
-    if len(trials) >= search.steps or any(trial.outcome == "error" for trial in trials):
+    if len(trials) >= search.steps or any(_settled(trials, rate) == "error" for rate in _rates(trials)):
         return None
     if not trials:
         return search.start_per_s
@@ -94,7 +96,9 @@ def _between(search: Search, trials: Sequence[Trial], low: float, high: float) -
 def capacity_of(search: Search, trials: Sequence[Trial]) -> Capacity:
     """Return what the steps so far say."""
     low, high = _ends(trials)
-    if error := next((trial for trial in trials if trial.outcome == "error"), None):
+    unplayed = [trial for trial in trials if trial.outcome == "error"]
+    if unplayed and _settled(trials, unplayed[-1].rate_per_s) in {"error", None}:
+        error = unplayed[-1]
         return Capacity(low, high, "error", f"the step at {_shown(error.rate_per_s)} could not be played: {error.why}")
     limit = _limit(trials, high)
     if high is None:
@@ -140,7 +144,8 @@ def _explains(reason: Reason, outcome: Outcome) -> bool:
 
 
 def _sentence(reason: Reason) -> str:
-    return f"{reason.check}: {reason.text}" if reason.check else reason.text
+    text = reason.text.partition("\n")[0]
+    return f"{reason.check}: {text}" if reason.check else text
 
 
 def _rates(trials: Sequence[Trial]) -> list[float]:
@@ -159,12 +164,12 @@ def _settled(trials: Sequence[Trial], rate: float) -> Outcome | None:
             return certain
     if len(outcomes) == 1:
         return None
-    return "generator" if "generator" in outcomes else "undecided"
+    return next(open_one for open_one in ("generator", "undecided", "error") if open_one in outcomes)
 
 
 def _ends(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
     """The highest rate that was held below the lowest that was not, and that one."""
-    not_held = [rate for rate in _rates(trials) if _settled(trials, rate) in {"broke", "generator", "undecided"}]
+    not_held = [rate for rate in _rates(trials) if _settled(trials, rate) in _NOT_HELD]
     high = not_held[0] if not_held else None
     held = [rate for rate in _rates(trials) if _settled(trials, rate) == "held" and (high is None or rate < high)]
     return (held[-1] if held else None), high

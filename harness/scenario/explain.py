@@ -9,6 +9,8 @@ from harness.core.plan import (
     DirectWorkload,
     FaultPlan,
     GroupWorkload,
+    LoadPlan,
+    LoadStep,
     OfflineWorkload,
     PersonPlan,
     ScenarioPlan,
@@ -40,6 +42,8 @@ def _lines(plan: ScenarioPlan, spec: StackSpec) -> Iterator[str]:
     if missing or plan.absent:
         yield f"  skipped   {'; '.join(plan.absent) or 'the stack lacks ' + ', '.join(missing)}"
     yield f"  people    {_people(plan.people)}"
+    if plan.load:
+        yield f"  load      instead, with `chat-chaos load`: {describe_load(plan.load)}"
     if plan.defects:
         yield f"  client    naive: {', '.join(plan.defects)}"
     yield f"  proxies   {', '.join(proxies(plan, spec))}"
@@ -68,6 +72,26 @@ def _aborts(rules: AbortRules) -> list[str]:
         (rules.baseline_latency_s, format_duration, "when p95 of acceptance is over {} before any fault"),
     )
     return [text.format(show(bound)) for bound, show, text in bounds if bound is not None]
+
+
+def describe_load(load: LoadPlan) -> str:
+    """Return a crowd in words."""
+    mix = load.mix
+    said = [f"{load.people} people at {format_rate(load.rate_per_s)} together"]
+    if mix.group:
+        said.append(f"{format_percent(mix.group)} of it to groups of {mix.group_size}")
+    if mix.hot:
+        said.append(f"{format_percent(mix.hot)} of it by {mix.hot_writers} to a group of {mix.hot_members}")
+    if mix.away:
+        said.append(f"{format_percent(mix.away)} of them away, {format_duration(mix.away_for_s)} each")
+    before = [0.0, *(step.share for step in load.shape)]
+    steps = [_step(step, share) for step, share in zip(load.shape, before, strict=False)]
+    return f"{', '.join(said)}; {', then '.join(steps)}"
+
+
+def _step(step: LoadStep, before: float) -> str:
+    takes = format_duration(step.over_s)
+    return f"held for {takes}" if step.share == before else f"{format_percent(step.share)} online after {takes}"
 
 
 def _people(people: Sequence[PersonPlan]) -> str:

@@ -82,10 +82,10 @@ def test_what_was_late_once_may_hold() -> None:
 
 
 def test_nothing_to_learn_any_more() -> None:
-    """An error ends the search at once, and so does the last step; each says so."""
+    """What twice cannot be played ends the search, and so does the last step; each says so."""
     search = Search(10.0, 0.1, steps=3)
     error = played(search, lambda *_: "error")
-    assert len(error) == 1
+    assert [trial.rate_per_s for trial in error] == [10.0, 10.0]
     assert "could not be played" in capacity_of(search, error).text
     upwards = played(search, lambda *_: "held")
     assert [trial.rate_per_s for trial in upwards] == [10.0, 20.0, 40.0]
@@ -93,6 +93,13 @@ def test_nothing_to_learn_any_more() -> None:
     coarse = played(search, lambda rate, _: "held" if rate < 20 else "broke")
     assert capacity_of(search, coarse).found
     assert "not enough steps to come nearer than" in capacity_of(search, coarse).text
+
+
+def test_what_could_not_be_played_once_may_hold() -> None:
+    """A machine that was short of something for a moment says nothing of the service."""
+    search = Search(100.0, 1.0)
+    trials = played(search, lambda rate, n: "broke" if rate > 150 else "error" if n == 0 else "held")
+    assert capacity_of(search, trials).found
 
 
 def test_nobody_can_tell_is_no_answer() -> None:

@@ -82,6 +82,16 @@ def test_a_scenario_without_faults(load: Callable[..., list[ScenarioPlan]], scen
     assert "    all checks run\n" in text
 
 
+def test_a_crowd_is_told(load: Callable[..., list[ScenarioPlan]], scenario: str) -> None:
+    """What `load` would make of it, each share in words."""
+    mix = "{group: 20%, hot: 1%, away: {share: 10%, for: 3s}}"
+    (plan,) = load(f"{scenario}load: {{people: 300, rate: 5/s, shape: herd, mix: {mix}}}\n")
+    assert (
+        "  load      instead, with `chat-chaos load`: 300 people at 5/s together, 20% of it to groups of 8, "
+        "1% of it by 1 to a group of 300, 10% of them away, 3s each; 100% online after 1s, then held for 1m\n"
+    ) in explain(plan, STACK)
+
+
 def test_abort_conditions_are_told(load: Callable[..., list[ScenarioPlan]]) -> None:
     """For a system that runs already; a condition that is off is not named."""
     chat = replace(STACK.services["chat"], external=ExternalService("chat.example:80", "chat.example:80"))
