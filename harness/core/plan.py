@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 ClientBehaviour = Literal["outbox", "naive", "none"]
-Transport = Literal["websocket", "http"]
+Transport = Literal["websocket", "http", "media"]
+"""How a message is sent: on the live connection, by a request of its own, or as a file that a request uploads and the
+message refers to."""
 ParamValue = str | int | float | bool | None
 
 
@@ -27,12 +29,16 @@ class PersonPlan:
 
 @dataclass(frozen=True, slots=True)
 class DirectWorkload:
-    """``sender`` writes to ``recipient`` at ``rate_per_s``, whether or not earlier messages were answered."""
+    """``sender`` writes to ``recipient`` at ``rate_per_s``, whether or not earlier messages were answered.
+
+    ``size`` is how many bytes each message has at least (None: those of its words).
+    """
 
     sender: str
     recipient: str
     rate_per_s: float
     over: Transport = "websocket"
+    size: int | None = None
     kind: Literal["direct"] = "direct"
 
 

@@ -237,7 +237,7 @@ class Outbox:
             intended_ns=operation.intended_ns,
             client_time_ns=message.client_time_ns,
             body_digest=body_digest(self._key, message.body),
-            detail={"over": "http"} if message.over == "http" else None,
+            detail=None if message.over == "websocket" else {"over": message.over},
         )
 
     def _reference(self, credential: str) -> str:

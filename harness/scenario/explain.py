@@ -182,7 +182,7 @@ def _workloads(workloads: Sequence[Workload]) -> list[str]:
 
 def _workload(item: Workload) -> str:
     if isinstance(item, DirectWorkload):
-        over = " over HTTP" if item.over == "http" else ""
+        over = {"websocket": "", "http": " over HTTP", "media": " as files"}[item.over]
         return f"{item.sender} writes to {item.recipient} at {format_rate(item.rate_per_s)}{over}"
     if isinstance(item, GroupWorkload):
         return f"{_some(item.members)} write to their group at {format_rate(item.rate_per_s)} together"

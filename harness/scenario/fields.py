@@ -12,9 +12,11 @@ from harness.scenario.units import (
     DURATION_PATTERN,
     PERCENT_PATTERN,
     RATE_PATTERN,
+    SIZE_PATTERN,
     parse_duration,
     parse_percent,
     parse_rate,
+    parse_size,
     quoted,
 )
 
@@ -80,6 +82,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Moment = Annotated[float, BeforeValidator(parse_duration), _text(DURATION_PATTERN, "0s", "4s")]
 Duration = Annotated[float, BeforeValidator(_longer_than_nothing), _text(DURATION_PATTERN, "250ms", "2s")]
 Rate = Annotated[float, BeforeValidator(_more_than_never), _text(RATE_PATTERN, "5/s", "30/m")]
+Size = Annotated[int, BeforeValidator(parse_size), _text(SIZE_PATTERN, "64KiB", "1MB")]
 Share = Annotated[float, BeforeValidator(parse_percent), _text(PERCENT_PATTERN, "99%", "0.5%")]
 Window = Annotated[
     float,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from harness.core.plan import Transport
-from harness.scenario.fields import AxisValue, Count, Duration, Moment, Name, Rate, Section
+from harness.scenario.fields import AxisValue, Count, Duration, Moment, Name, Rate, Section, Size
 from harness.scenario.load import LoadModel
 from harness.scenario.slos import SloModel
 
@@ -39,7 +39,10 @@ class DirectModel(Section):
     from_: str = Field(alias="from", description="who writes")
     to: str = Field(description="who gets the messages")
     rate: Rate = Field(description="messages per second, minute or hour")
-    over: Transport = Field(default="websocket", description="how each message is sent")
+    over: Transport = Field(
+        default="websocket", description="how each message is sent; 'media': as a file to which the message refers"
+    )
+    size: Size | None = Field(default=None, description="how long each message is at least")
 
 
 class MemberModel(Section):

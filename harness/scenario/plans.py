@@ -72,8 +72,8 @@ def _needs(scene: Scene) -> tuple[str, ...]:
             needs += ["groups", *(["blocks"] if item.blocks else []), *(["membership"] if _changes(item) else [])]
         elif isinstance(item, DirectBlockModel):
             needs.append("direct_blocks")
-        elif isinstance(item, DirectModel) and item.over == "http":
-            needs.append("http_send")
+        elif isinstance(item, DirectModel) and item.over != "websocket":
+            needs.append("http_send" if item.over == "http" else "media")
     if any(person.push for person in scene.people.values()):
         needs.append("push")
     return tuple(dict.fromkeys(needs))
@@ -88,7 +88,7 @@ def _workload(item: WorkloadModel, people: Mapping[str, PersonModel]) -> Workloa
     if isinstance(item, DirectBlockModel):
         return BlockWorkload(item.by, item.of, item.at)
     if isinstance(item, DirectModel):
-        return DirectWorkload(item.from_, item.to, item.rate, item.over)
+        return DirectWorkload(item.from_, item.to, item.rate, item.over, item.size)
     if isinstance(item, GroupModel):
         return make_group(item, people)
     return OfflineWorkload(item.device, item.at, item.for_)

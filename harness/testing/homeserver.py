@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from harness.drivers.api import Endpoint
 
 R0 = "/_matrix/client/r0"
+FILE = "application/octet-stream"
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 """Status, body (an object as JSON, or text as it is), and headers."""
 
@@ -80,7 +81,9 @@ class Homeserver:
         parts = urlsplit(target)
         path, token = unquote(parts.path), headers.get("authorization", "").removeprefix("Bearer ") or None
         self.heard.set()
-        self.asked.append(Asked(method, path, dict(parse_qsl(parts.query)), json.loads(body or b"null"), token))
+        file = headers.get("content-type") == FILE
+        said = body.decode() if file else json.loads(body or b"null")
+        self.asked.append(Asked(method, path, dict(parse_qsl(parts.query)), said, token))
         if not self.answers[path]:
             await reader.read()
             return False

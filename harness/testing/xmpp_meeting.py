@@ -25,7 +25,7 @@ DEVICES = {
     name: Device(name, name.partition("/")[0], "ios", "1.0.0") for name in ("alice/phone", "alice/laptop", "bob/phone")
 }
 PEOPLE = ("alice", "bob")
-PATIENCE_S = 90
+PATIENCE_S = 150
 ITEM_WITHIN_S = 20
 
 

@@ -20,6 +20,12 @@ class Send:
     body: str
 
 
+def padded(text: str, size: int | None) -> str:
+    """Return a text of that many bytes at least."""
+    lacking = 0 if size is None else size - len(text.encode())
+    return text if lacking <= 0 else f"{text} ".ljust(len(text) + lacking, ".")
+
+
 def sends(workload: DirectWorkload, *, seed: Seed, index: int, salt: str, sentences: Sequence[str]) -> Iterator[Send]:
     """Yield the messages of a workload without end, each with a body and an id of its own.
 
@@ -37,5 +43,5 @@ def sends(workload: DirectWorkload, *, seed: Seed, index: int, salt: str, senten
             client_message_id=f"{workload.sender}-{index}-{number:05d}-{salt}",
             sender=workload.sender,
             recipient=workload.recipient,
-            body=f"{rng.choice(sentences)} ({index}.{number})",
+            body=padded(f"{rng.choice(sentences)} ({index}.{number})", workload.size),
         )

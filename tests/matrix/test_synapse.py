@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -197,6 +197,23 @@ def test_limits_and_log_ins_are_changed_from_outside(play: Play) -> None:
                 await control.set_limits(beyond)
         with pytest.raises(ControlUnavailable, match="token_ttl"):
             await control.expire_tokens("bob")
+
+    play(scene)
+
+
+@pytest.mark.parametrize("play", [{"max_upload": "32K"}], indirect=True)
+def test_files_arrive_whole_and_too_large_ones_are_refused(play: Play) -> None:
+    """Live, by sync and in the truth; the server's own limit is told from every other refusal."""
+
+    async def scene(met: Meeting) -> None:
+        whole = replace(met.says(1), body="x" * 20_000, over="media")
+        assert isinstance(await met.alice.send(whole, attempt=1), Accepted)
+        item = await anext(met.bob.incoming())
+        assert isinstance(item, Delivered)
+        assert (item.client_message_id, item.body) == ("c1", whole.body)
+        assert [each.body for each in await the_end(met.bob)] == [whole.body]
+        large = replace(met.says(2), body="x" * 40_000, over="media")
+        assert await met.alice.send(large, attempt=1) == Refused("M_TOO_LARGE", 413)
 
     play(scene)
 

@@ -109,6 +109,13 @@ def test_a_block_between_two(load: Load, change: Change, complaint: Callable[[st
         assert said in complaint(text.replace(old, new))
 
 
+def test_messages_as_files(load: Load, change: Change) -> None:
+    """They need a service that keeps files; how long they are is a number of bytes."""
+    [plan] = load(change("rate: 5/s}", "rate: 5/s, over: media, size: 20KiB}"))
+    assert plan.workloads == (DirectWorkload("alice", "bob", 5.0, "media", 20480),)
+    assert plan.needs == ("media",)
+
+
 def test_messages_over_http(load: Load, change: Change) -> None:
     """A direct conversation can go over plain requests."""
     (plan,) = load(change("rate: 5/s", "rate: 5/s, over: http"))

@@ -71,6 +71,17 @@ def test_every_sentence_carries_the_canary_of_the_run() -> None:
     assert re.fullmatch("[0-9a-f]{16}", word)
 
 
+def test_messages_are_as_long_as_is_wanted() -> None:
+    """At least: words that are longer stay whole, and what begins each message sets it apart."""
+    plan = sends(
+        DirectWorkload("alice", "bob", 5.0, size=200), seed=Seed(1), index=0, salt="s", sentences=["hello", "x" * 300]
+    )
+    bodies = [next(plan).body for _ in range(20)]
+    assert {len(body) for body in bodies} > {200}
+    assert all(len(body) == 200 or body.startswith("x" * 300) for body in bodies)
+    assert len(set(bodies)) == 20
+
+
 def test_an_absence_is_two_moves() -> None:
     """The device leaves, and comes back so much later."""
     assert moves(OfflineWorkload("bob/phone", at_s=4.0, for_s=6.0)) == (

@@ -11,6 +11,7 @@ from harness.drivers.api import Credential, Delivered, Receipt, Refused, Stored,
 from harness.drivers.matrix.http import Json
 
 MESSAGE = "m.room.message"
+FILE_MESSAGE = "m.file"
 CLIENT_ID = "dev.chat-chaos.id"
 """Key in the content of a message: the protocol tells the sender's own device only which transaction made an event."""
 BAD_ANSWER = Unknown("bad_answer")
@@ -28,6 +29,12 @@ class RoomEvent(msgspec.Struct, frozen=True):
     origin_server_ts: int
     content: dict[str, Any] = {}
     state_key: str | None = None
+
+    @property
+    def file(self) -> str | None:
+        """The address of the file that a message refers to (``mxc://SERVER/ID``)."""
+        url = self.content.get("url")
+        return url if self.content.get("msgtype") == FILE_MESSAGE and isinstance(url, str) else None
 
     @property
     def is_message(self) -> bool:
@@ -123,6 +130,12 @@ class SentAnswer(msgspec.Struct, frozen=True):
     """An event was stored."""
 
     event_id: str
+
+
+class UploadedAnswer(msgspec.Struct, frozen=True):
+    """A file was stored."""
+
+    content_uri: str
 
 
 def read(answer: Json | Refused | Unknown, shape: type[T]) -> T | Refused | Unknown:

@@ -20,6 +20,7 @@ from harness.drivers.api import (
 )
 from harness.drivers.matrix.answers import LoginAnswer, RoomEvent, SyncAnswer, read
 from harness.drivers.matrix.http import CLIENT, REJECTED_WITHOUT_EFFECT, Http
+from harness.drivers.matrix.media import Media
 from harness.drivers.matrix.people import People
 from harness.drivers.matrix.session import Habits, MatrixSession
 from harness.drivers.matrix.timelines import PAGE, Homeserver, News, Reading
@@ -55,7 +56,7 @@ class MatrixDriver:
 
     kind = "matrix"
     capabilities: frozenset[str] = frozenset(
-        {"blocks", "groups", "http_send", "limited_sync", "membership", "push", "refresh_token"}
+        {"blocks", "groups", "http_send", "limited_sync", "media", "membership", "push", "refresh_token"}
     )
     rejected_without_effect = REJECTED_WITHOUT_EFFECT
 
@@ -126,7 +127,7 @@ class MatrixDriver:
             shown = await self._login(http, account, ORACLE_DEVICE, at)
             if isinstance(shown, Refused | Unknown):
                 raise _broken_off(account, shown)
-            server = Homeserver(http, at.chat)
+            server, media = Homeserver(http, at.chat), Media(http, at.chat)
             answer = await self._beginning(server, shown.token, Reading(PAGE, left=True), ORACLE_PATIENCE_S)
             if isinstance(answer, Refused | Unknown):
                 raise _broken_off(account, answer)
@@ -134,8 +135,11 @@ class MatrixDriver:
                 if isinstance(news, Refused | Unknown):
                     raise _broken_off(account, news)
                 reader = None if account.person in self._people.ignorers else self._people.user_id(account.user)
-                for stored in _stored(news, reader):
-                    yield stored
+                for event, stored in _stored(news, reader):
+                    whole = await media.whole(event, stored, shown.token)
+                    if isinstance(whole, Refused | Unknown):
+                        raise _broken_off(account, whole)
+                    yield whole
         finally:
             await http.close()
 
@@ -157,11 +161,11 @@ class MatrixDriver:
         return answer if isinstance(answer, Refused | Unknown) else answer.credential()
 
 
-def _stored(news: News, reader: str | None) -> list[Stored]:
+def _stored(news: News, reader: str | None) -> list[tuple[RoomEvent, Stored]]:
     """The messages of a room, each with its place where the reader (None: surely not) saw all that came before it."""
     places = reader is not None and _sees_all(news.events, reader)
     return [
-        event.stored(news.room, place if places else None)
+        (event, event.stored(news.room, place if places else None))
         for place, event in enumerate(news.events, start=1)
         if event.is_message
     ]

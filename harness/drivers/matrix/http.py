@@ -14,8 +14,12 @@ import msgspec
 from harness.drivers.api import Refused, Unknown
 from harness.drivers.retry_after import wait_ms
 
+MEDIA = "/_matrix/media/r0"
+CLIENT_V1 = "/_matrix/client/v1"
 CLIENT = "/_matrix/client/r0"
 """Releases before 1.46 know no ``v3``; all since answer both."""
+OK = 200
+FILE = "application/octet-stream"
 CONNECT_LIMIT_S = 5.0
 ANSWER_LIMIT_S = 5.0
 REJECTED_WITHOUT_EFFECT = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429})
@@ -43,19 +47,38 @@ class Http:
         url: str,
         *,
         json: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
         params: Mapping[str, str] = NOTHING,
         token: str | None = None,
         answer_limit_s: float = ANSWER_LIMIT_S,
     ) -> Json | Refused | Unknown:
         """Ask once and return the answer's object; without a connection nothing was sent, and that is a refusal.
 
-        ``answer_limit_s`` is the longest that the server may say nothing.
+        ``content`` is a file in the place of an object; ``answer_limit_s`` the longest that the server may say nothing.
         """
-        headers = {"Authorization": f"Bearer {token}"} if token else None
+        said = {"json": json, "content": content, "params": params}
+        answer = await self._once(method, url, token, answer_limit_s, **said)
+        return answer if isinstance(answer, Refused | Unknown) else outcome(*_parts(answer))
+
+    async def fetch(self, url: str, token: str) -> bytes | Refused | Unknown:
+        """Get a file."""
+        answer = await self._once("GET", url, token, ANSWER_LIMIT_S)
+        if isinstance(answer, Refused | Unknown):
+            return answer
+        if answer.status_code == OK:
+            return answer.content
+        failed = outcome(*_parts(answer))
+        return failed if isinstance(failed, Refused | Unknown) else Unknown("bad_answer")
+
+    async def _once(
+        self, method: str, url: str, token: str | None, answer_limit_s: float, **said: Any
+    ) -> httpx2.Response | Refused | Unknown:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= {"Content-Type": FILE} if said.get("content") is not None else {}
         limits = httpx2.Timeout(answer_limit_s, connect=CONNECT_LIMIT_S)
         client = self._client or _client()
         try:
-            answer = await client.request(method, url, json=json, params=params, headers=headers, timeout=limits)
+            return await client.request(method, url, headers=headers, timeout=limits, **said)
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             return Refused("connect_failed")
         except httpx2.TimeoutException:
@@ -65,7 +88,6 @@ class Http:
         finally:
             if client is not self._client:
                 await client.aclose()
-        return outcome(answer.status_code, answer.content, answer.headers)
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -92,6 +114,10 @@ def outcome(status: int, content: bytes, headers: Mapping[str, str]) -> Json | R
     if status in REJECTED_WITHOUT_EFFECT:
         return Refused(_code(status, error), http_status=status, retry_after_ms=asked_ms)
     return Unknown(_code(status, error), http_status=status, retry_after_ms=asked_ms)
+
+
+def _parts(answer: httpx2.Response) -> tuple[int, bytes, Mapping[str, str]]:
+    return answer.status_code, answer.content, answer.headers
 
 
 def _client() -> httpx2.AsyncClient:

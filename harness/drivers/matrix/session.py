@@ -28,6 +28,7 @@ from harness.drivers.api import (
 from harness.drivers.arrivals import arrivals
 from harness.drivers.matrix.answers import (
     CLIENT_ID,
+    FILE_MESSAGE,
     MESSAGE,
     LoginAnswer,
     SentAnswer,
@@ -36,6 +37,7 @@ from harness.drivers.matrix.answers import (
     read,
 )
 from harness.drivers.matrix.http import CLIENT, Http, Json
+from harness.drivers.matrix.media import Media
 from harness.drivers.matrix.people import People
 from harness.drivers.matrix.timelines import Homeserver, News, Reading
 
@@ -80,6 +82,7 @@ class MatrixSession:
         self._people = people
         self._habits = habits
         self._server = Homeserver(http, at.chat)
+        self._media = Media(http, at.chat)
         self._push_key: str | None = None
         self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
         self._poll = asyncio.create_task(self._listen(since), name=f"poll of {connection}")
@@ -90,9 +93,14 @@ class MatrixSession:
         return self._credential.token
 
     async def send(self, message: Outgoing, *, attempt: int) -> Accepted | Refused | Unknown:  # noqa: ARG002 - the protocol has no place for it
-        """Send once; the message's id is the transaction's, by which the server knows a repetition."""
+        """Send once; the message's id is the transaction's, by which the server knows a repetition.
+
+        A file is uploaded before: without it nothing was sent.
+        """
         room, transaction = quote(message.conversation_id, safe=""), quote(message.client_message_id, safe="")
-        content = {"msgtype": "m.text", "body": message.body, CLIENT_ID: message.client_message_id}
+        content = await self._content(message)
+        if isinstance(content, Refused | Unknown):
+            return _unsent(content)
         answer = read(await self._ask("PUT", f"rooms/{room}/send/{MESSAGE}/{transaction}", content), SentAnswer)
         if isinstance(answer, Refused | Unknown):
             return answer
@@ -113,7 +121,10 @@ class MatrixSession:
         async for news in self._server.news(self.credential, answer, since=cursor):
             if isinstance(news, Refused | Unknown):
                 return news
-            items.extend(self._messages(news))
+            messages = await self._messages(news)
+            if isinstance(messages, Refused | Unknown):
+                return messages
+            items.extend(messages)
             filled += news.filled
         return Page(tuple(items), answer.next_batch, more=answer.next_batch != cursor, filled=filled)
 
@@ -214,16 +225,37 @@ class MatrixSession:
         async for news in self._server.news(self.credential, answer, since=since):
             if isinstance(news, Refused | Unknown):
                 return news
-            for message in self._messages(news):
+            messages = await self._messages(news)
+            if isinstance(messages, Refused | Unknown):
+                return messages
+            for message in messages:
                 self._pushed.put_nowait(message)
             for receipt in news.receipts:
                 self._pushed.put_nowait(receipt)
         return None
 
-    def _messages(self, news: News) -> list[Delivered]:
-        messages = [event.delivered(news.room) for event in news.events if event.is_message]
+    async def _messages(self, news: News) -> list[Delivered] | Refused | Unknown:
+        """The messages of a room with the files that they refer to; a file that cannot be had now is a failed poll."""
+        messages: list[Delivered] = []
+        for event in news.events:
+            if not event.is_message:
+                continue
+            message = await self._media.whole(event, event.delivered(news.room), self.credential)
+            if isinstance(message, Refused | Unknown):
+                return message
+            messages.append(message)
         self._people.room_of.update((message.message_id, news.room) for message in messages)
         return messages
+
+    async def _content(self, message: Outgoing) -> dict[str, Any] | Refused | Unknown:
+        """What the event says: the text itself, or the file that was uploaded with it."""
+        known = {CLIENT_ID: message.client_message_id}
+        if message.over != "media":
+            return {"msgtype": "m.text", "body": message.body} | known
+        address = await self._media.upload(message.body, self.credential)
+        if isinstance(address, Refused | Unknown):
+            return address
+        return {"msgtype": FILE_MESSAGE, "body": message.client_message_id, "url": address} | known
 
     def _end(self, failed: Refused | Unknown) -> None:
         if failed.http_status == UNAUTHORISED:
@@ -232,3 +264,8 @@ class MatrixSession:
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Json | Refused | Unknown:
         return await self._http.request(method, f"{self._at.chat}{CLIENT}/{path}", json=body, token=self.credential)
+
+
+def _unsent(why: Refused | Unknown) -> Refused:
+    """A message whose file did not arrive was not sent, whatever became of the file."""
+    return Refused(why.error_code, why.http_status, why.retry_after_ms)
