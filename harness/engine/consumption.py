@@ -22,6 +22,8 @@ NAME = "resources.jsonl"
 EVERY_S = 1.0
 CONDUCTOR, PEOPLE, HARNESS, MACHINE = "conductor", "people", "harness", "machine"
 OURS = frozenset({PROXY, CONDUCTOR, PEOPLE, HARNESS})
+_ELSEWHERE = frozenset({"external", "compose"})
+"""Launchers that meet services which somebody else runs; a project of ours is measured all the same."""
 SWARM = "harness.swarm"
 """What the command line of a process that plays people has among its words."""
 
@@ -158,7 +160,7 @@ def unmeasured(found: Sequence[ResourceResult], launcher: str) -> str:
     if any(one.of == "stack" for one in found):
         return ""
     why = "this machine has no /proc, or their engine runs on another one"
-    if launcher == "external":
+    if launcher in _ELSEWHERE:
         why = "they run where only their operator can look"
     return f"unsupported: nothing is known of what the services use: {why}"
 

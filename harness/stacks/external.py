@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing
 
 from harness.core.errors import EnvironmentFault, UsageError
 from harness.proxy.adapter import ToxiproxyServer, connect
@@ -53,25 +53,19 @@ class ExternalLauncher:
         )
         with closing(Journal(order.folder / journal.NAME)) as commands:
             async with (
-                _started(own) if plan.toxiproxy is None else _reached(plan.toxiproxy) as server,
+                own if plan.toxiproxy is None else _reached(plan.toxiproxy) as (server, pid),
                 opened(server, plan, commands) as ways,
             ):
-                stack = ExternalStack(order.spec, server, plan.services, ways, launcher=self.name, logs=logs)
+                stack = ExternalStack(
+                    order.spec, server, plan.services, ways, launcher=self.name, logs=logs, proxy_pid=pid
+                )
                 await stack.come_up()
                 async with guarded(order.spec.abort, proxies=stack.proxies_there, health=stack.all_healthy):
                     yield stack
 
 
 @asynccontextmanager
-async def _started(
-    running: AbstractAsyncContextManager[tuple[ToxiproxyServer, int]],
-) -> AsyncIterator[ToxiproxyServer]:
-    async with running as (server, _):
-        yield server
-
-
-@asynccontextmanager
-async def _reached(url: str) -> AsyncIterator[ToxiproxyServer]:
+async def _reached(url: str) -> AsyncIterator[tuple[ToxiproxyServer, None]]:
     try:
         server = await connect(url)
     except ProxyUnavailable as problem:
@@ -79,4 +73,4 @@ async def _reached(url: str) -> AsyncIterator[ToxiproxyServer]:
             str(problem), hint="start it, or correct `external: {toxiproxy: ...}` of the stack file"
         ) from None
     async with server:
-        yield server
+        yield server, None

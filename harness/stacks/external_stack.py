@@ -10,7 +10,7 @@ from harness.core.stack import StackSpec
 from harness.proxy.adapter import LinkProxyHandle, ToxiproxyServer
 from harness.proxy.addresses import Address
 from harness.proxy.api import ProxyInfo, ProxyUnavailable
-from harness.stacks.api import ProviderControl, ServiceControl, ServiceState
+from harness.stacks.api import PROXY, ProviderControl, ServiceControl, ServiceState
 from harness.stacks.external_ways import OpenWay
 from harness.stacks.guard import Aborted
 from harness.stacks.health import wait_until_ok
@@ -31,6 +31,7 @@ class ExternalStack:
         *,
         launcher: str,
         logs: Path,
+        proxy_pid: int | None = None,
     ) -> None:
         self.spec = spec
         self.launcher = launcher
@@ -39,6 +40,7 @@ class ExternalStack:
         self._server = server
         self._services = services
         self._ways = ways
+        self._proxy_pid = proxy_pid
 
     def link(self, name: str) -> LinkProxyHandle:
         """Return the proxy of a link (``client->chat``, ``client:alice->chat``); KeyError when there is none."""
@@ -60,6 +62,10 @@ class ExternalStack:
         """Running, as far as anybody can tell from outside; KeyError for a service that does not exist."""
         self.spec.services[service]
         return ServiceState(running=True, pid=None, started_ns=None)
+
+    async def roots(self) -> dict[int, str]:
+        """Return the pid of the proxy server if it is this run's own; the services are nobody's to look at."""
+        return {} if self._proxy_pid is None else {self._proxy_pid: PROXY}
 
     async def signal(self, service: str, signal: int) -> None:
         """Raise ``EnvironmentFault``: no process is ours."""

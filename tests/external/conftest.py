@@ -105,15 +105,14 @@ class Bench:
         path.write_text(SCENARIO.format(stack=self.folder / "staging.yaml", fault=fault, observe=observe))
         return path
 
-    def words(self, *more: str) -> list[str]:
+    def words(self, *more: str, command: str = "run") -> list[str]:
         """The command that plays it."""
-        return [*COMMAND, "run", str(self.folder / "probe.chaos.yaml"), "--launcher", "external", *more]
+        return [*COMMAND, command, str(self.folder / "probe.chaos.yaml"), "--launcher", "external", *more]
 
-    def run(self, *more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *more: str, command: str = "run") -> subprocess.CompletedProcess[str]:
         """Play it to its end."""
-        return subprocess.run(
-            self.words(*more), cwd=self.folder, capture_output=True, text=True, timeout=120, check=False
-        )
+        words = self.words(*more, command=command)
+        return subprocess.run(words, cwd=self.folder, capture_output=True, text=True, timeout=120, check=False)
 
     @contextmanager
     def running(self, *more: str) -> Iterator[subprocess.Popen[str]]:

@@ -46,6 +46,13 @@ def test_without_a_proxy_server_the_run_brings_its_own(bench: Any, result: Resul
     assert bench.proxies() == {}
 
 
+def test_what_the_services_use_is_not_known(bench: Any, result: Result) -> None:
+    """Under load the harness's own parts are measured, and of the services it is said why they are not."""
+    found = result(bench.run("--json", "--users", "4", "--rate", "10/s", command="load"))
+    assert {part["part"] for part in found["resources"]} == {"people", "conductor", "harness", "machine"}
+    assert "only their operator can look" in found["unmeasured"]
+
+
 @pytest.mark.parametrize("fault", [HELD, DEAF], ids=["cut", "swallowed"])
 def test_sigkill_takes_everything_back(bench: Any, fault: str) -> None:
     """With a fault in force, SIGKILL of the harness: within ten seconds the proxy server has nothing of the run."""
