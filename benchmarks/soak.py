@@ -1,6 +1,11 @@
 """Run the healthy catalogue again and again while other processes keep the machine busy: it must never cry wolf.
 
-Exits 0 when no run failed, none was an error and at most 0.5 % stayed inconclusive after their reruns.
+    soak.py                                             200 runs of everything against the reference backend
+    soak.py --stack prosody --faults none --runs 30     people and workloads as they are, and nothing is done to them
+    soak.py --stack prosody --faults network --runs 30  scenarios in which nothing but the network fails
+
+Exits 0 when no run failed, none was an error and at most 0.5 % stayed inconclusive after their reruns; findings that a
+stack file lists count as it says. Exits 5 when the stack can run none of the scenarios.
 """
 
 from __future__ import annotations
@@ -13,11 +18,13 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.core.errors import ChatChaosError
 from harness.core.places import scenarios_folder
+from harness.core.plan import ScenarioPlan
 from harness.core.results import RunResult
 from harness.core.seeds import fresh_seed
 from harness.core.verdicts import Verdict
@@ -27,6 +34,29 @@ from harness.engine.stream import RunFinished, RunSkipped, StreamItem
 from harness.scenario.loader import load_scenarios
 
 DOUBTFUL_SHARE = 0.005
+NOTHING_SELECTED = 5
+
+
+def as_written(plans: Sequence[ScenarioPlan]) -> list[ScenarioPlan]:
+    """Every scenario."""
+    return list(plans)
+
+
+def without_faults(plans: Sequence[ScenarioPlan]) -> list[ScenarioPlan]:
+    """Every scenario without its faults; what its checks were to see is not owed then."""
+    return [replace(plan, faults=(), required_checks=()) for plan in plans]
+
+
+def of_the_network(plans: Sequence[ScenarioPlan]) -> list[ScenarioPlan]:
+    """The scenarios in which nothing but the network fails."""
+    return [plan for plan in plans if plan.faults and all(fault.kind.startswith("network.") for fault in plan.faults)]
+
+
+KEPT: dict[str, Callable[[Sequence[ScenarioPlan]], list[ScenarioPlan]]] = {
+    "all": as_written,
+    "none": without_faults,
+    "network": of_the_network,
+}
 
 
 @contextlib.contextmanager
@@ -48,12 +78,12 @@ class Tally:
     def __init__(self) -> None:
         self.verdicts: Counter[Verdict] = Counter()
         self.reruns = 0
-        self.skipped: set[str] = set()
+        self.skipped: dict[str, str] = {}
 
     def __call__(self, item: StreamItem) -> None:
         """Take one fact of the stream."""
         if isinstance(item, RunSkipped):
-            self.skipped.add(f"{item.plan.id}: {item.reason}")
+            self.skipped[item.plan.id] = item.reason
         if not isinstance(item, RunFinished):
             return
         if item.rerun:
@@ -77,14 +107,15 @@ def _first(result: RunResult) -> str:
     return result.reasons[0].text if result.reasons else ""
 
 
-def soak(runs: int, jobs: int, out: Path, paths: list[Path]) -> Tally:
-    """Run the catalogue, each round with another seed, until enough runs have ended."""
-    plans = load_scenarios(paths)
+def soak(runs: int, plans: list[ScenarioPlan], options: RunOptions) -> Tally:
+    """Run the scenarios, in another order and with another seed each round, until enough runs have ended."""
     tally = Tally()
-    options = RunOptions(seed=0, out=out, jobs=jobs)
-    while tally.verdicts.total() < runs:
+    while plans and tally.verdicts.total() < runs:
+        seed = fresh_seed()
+        seed.rng("soak").shuffle(plans)
         wanted = plans[: runs - tally.verdicts.total()]
-        asyncio.run(run_session(wanted, replace(options, seed=fresh_seed().value), tally))
+        asyncio.run(run_session(wanted, replace(options, seed=seed.value), tally))
+        plans = [plan for plan in plans if plan.id not in tally.skipped]
         print(f"{tally.verdicts.total()} of {runs} runs: {dict(tally.verdicts)}, {tally.reruns} reruns", flush=True)
     return tally
 
@@ -96,15 +127,31 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--load", type=int, default=os.cpu_count() or 1, help="busy processes beside it")
+    parser.add_argument("--stack", help="stack to test instead of the one that the scenario names")
+    parser.add_argument("--launcher", default="embedded", help="how the stack is started")
+    parser.add_argument("--faults", choices=KEPT, default="all", help="which faults there are")
     parser.add_argument("--out", type=Path, default=Path("chat-chaos-runs/soak"))
     chosen = parser.parse_args()
-    with foreign_load(chosen.load):
-        tally = soak(chosen.runs, chosen.jobs, chosen.out, chosen.paths)
-    for skipped in sorted(tally.skipped):
-        print(f"skipped {skipped}")
-    print(
-        f"soak: {dict(tally.verdicts)} in {tally.verdicts.total()} runs, {'holds' if tally.holds else 'DOES NOT HOLD'}"
-    )
+    options = RunOptions(seed=0, out=chosen.out, jobs=chosen.jobs, stack=chosen.stack, launcher=chosen.launcher)
+    try:
+        plans = KEPT[chosen.faults](load_scenarios(chosen.paths))
+        with foreign_load(chosen.load):
+            tally = soak(chosen.runs, plans, options)
+    except ChatChaosError as problem:
+        print(problem, file=sys.stderr)
+        return problem.exit_code
+    return closing_words(tally)
+
+
+def closing_words(tally: Tally) -> int:
+    """Print what was skipped and what was seen; the exit code."""
+    for name, reason in sorted(tally.skipped.items()):
+        print(f"skipped {name}: {reason}")
+    if not tally.verdicts:
+        print("soak: no scenario could be run")
+        return NOTHING_SELECTED
+    said = "holds" if tally.holds else "DOES NOT HOLD"
+    print(f"soak: {dict(tally.verdicts)} in {tally.verdicts.total()} runs, {said}")
     return 0 if tally.holds else 1
 
 
