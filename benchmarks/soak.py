@@ -32,6 +32,7 @@ from harness.engine.options import RunOptions
 from harness.engine.session import run_session
 from harness.engine.stream import RunFinished, RunSkipped, StreamItem
 from harness.scenario.loader import load_scenarios
+from harness.scenario.stackfile import load_stack
 
 DOUBTFUL_SHARE = 0.005
 NOTHING_SELECTED = 5
@@ -134,7 +135,8 @@ def main() -> int:
     chosen = parser.parse_args()
     options = RunOptions(seed=0, out=chosen.out, jobs=chosen.jobs, stack=chosen.stack, launcher=chosen.launcher)
     try:
-        plans = KEPT[chosen.faults](load_scenarios(chosen.paths))
+        stack = load_stack(chosen.stack) if chosen.stack else None
+        plans = KEPT[chosen.faults](load_scenarios(chosen.paths, stack=stack))
         with foreign_load(chosen.load):
             tally = soak(chosen.runs, plans, options)
     except ChatChaosError as problem:
