@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.core.errors import ChatChaosError
+import msgspec
+
+from harness.core.errors import ChatChaosError, NothingSelected
 from harness.core.places import scenarios_folder
 from harness.core.plan import ScenarioPlan
 from harness.core.results import RunResult
@@ -89,12 +91,13 @@ class Tally:
             return
         if item.rerun:
             self.reruns += 1
-        if item.result.counts_as is Verdict.PASS:
+        verdict = _last_word(item)
+        if verdict is Verdict.PASS:
             shutil.rmtree(item.folder)
         else:
             print(f"{item.result.verdict} {item.plan.id} {item.folder}: {_first(item.result)}", flush=True)
         if not item.rerun:
-            self.verdicts[item.result.counts_as] += 1
+            self.verdicts[verdict] += 1
 
     @property
     def holds(self) -> bool:
@@ -102,6 +105,12 @@ class Tally:
         total = self.verdicts.total()
         bad = self.verdicts[Verdict.FAIL] + self.verdicts[Verdict.ERROR]
         return total > 0 and not bad and self.verdicts[Verdict.INCONCLUSIVE] <= DOUBTFUL_SHARE * total
+
+
+def _last_word(item: RunFinished) -> Verdict:
+    """What a run counts as; a finding that always shows may stay away where nothing was done to bring it about."""
+    result = item.result
+    return (result if item.plan.faults else msgspec.structs.replace(result, missed=())).counts_as
 
 
 def _first(result: RunResult) -> str:
@@ -115,7 +124,8 @@ def soak(runs: int, plans: list[ScenarioPlan], options: RunOptions) -> Tally:
         seed = fresh_seed()
         seed.rng("soak").shuffle(plans)
         wanted = plans[: runs - tally.verdicts.total()]
-        asyncio.run(run_session(wanted, replace(options, seed=seed.value), tally))
+        with contextlib.suppress(NothingSelected):  # all of these are to be skipped: there may be others
+            asyncio.run(run_session(wanted, replace(options, seed=seed.value), tally))
         plans = [plan for plan in plans if plan.id not in tally.skipped]
         print(f"{tally.verdicts.total()} of {runs} runs: {dict(tally.verdicts)}, {tally.reruns} reruns", flush=True)
     return tally

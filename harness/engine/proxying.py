@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.core.plan import FaultPlan, ScenarioPlan
-from harness.core.stack import StackSpec, base_link
+from harness.core.stack import LinkSpec, StackSpec, base_link
 from harness.engine.options import RunOptions
 from harness.engine.slowness import NOTICEABLE_S, noticeable
 from harness.faults.registry import kinds
+from harness.stacks.forms import CLIENT
 from harness.stacks.launchers import EXTERNAL
 from harness.stacks.proxy_choice import AUTO, EMBEDDED, EXTENSIONS, TOXIPROXY, Choice, choose
 
@@ -60,7 +61,7 @@ def _unproven(fault: FaultPlan, spec: StackSpec) -> str:
     link = spec.links.get(base_link(fault.target)) if kind.targets == "link" else None
     if link is None:
         return ""
-    if link.service in spec.providers:
+    if not _met(link, spec):
         return f"what {fault.kind} does on {fault.target} shows in live counters only: people do not meet it"
     if kind.slows is not None and not noticeable(fault):
         return (
@@ -68,3 +69,9 @@ def _unproven(fault: FaultPlan, spec: StackSpec) -> str:
             f"an exchange gains less than {NOTICEABLE_S * 1000:g} ms"
         )
     return ""
+
+
+def _met(link: LinkSpec, spec: StackSpec) -> bool:
+    """Tell whether people meet what happens to a link: their own, and the ways of the services that answer them."""
+    answering = {way.service for way in spec.links.values() if way.source == CLIENT}
+    return link.service not in spec.providers and link.source in {CLIENT, *answering}

@@ -69,6 +69,16 @@ def test_what_only_counters_show_needs_our_own(tmp_path: Path, fault: str, text:
     assert "network." in reason
 
 
+def test_a_service_that_nobody_talks_to_needs_our_own(tmp_path: Path) -> None:
+    """A way that starts at a helper of the service is out of people's sight, wherever it leads."""
+    stack = load_stack("prosody")
+    path = tmp_path / "probe.chaos.yaml"
+    fault = '{kind: network.down, link: "chat->push-service", start: {at: 1s}, for: 1s}'
+    path.write_text(SCENARIO.format(fault=fault, needs="[]"))
+    [reason] = obstacles(load_scenarios([path], stack=stack)[0], stack)
+    assert "people do not meet it" in reason
+
+
 def test_an_extension_needs_our_own(tmp_path: Path) -> None:
     """A scenario that says it needs one is not played through a server without it, and by the stack all the same."""
     plan = scenario(tmp_path, needs="[proxy.reset_open]")
