@@ -14,15 +14,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
 
 from harness.reference import accounts, feeds, limits, membership, messages, push_store, tokens
 from harness.reference.accounts import Accounts
@@ -32,7 +32,7 @@ from harness.reference.control import Control, control_app
 from harness.reference.database import Database
 from harness.reference.fanout import Fanout
 from harness.reference.feeds import Feeds
-from harness.reference.frames import MAX_FRAME_BYTES, Refused
+from harness.reference.frames import Refused
 from harness.reference.http_accounts import AccountsHttp
 from harness.reference.http_chat import ChatHttp
 from harness.reference.http_people import PeopleHttp
@@ -50,6 +50,7 @@ from harness.reference.settings import Settings, WrongSettings
 from harness.reference.sqlite import Sqlite
 from harness.reference.storage import Engine, StorageFailed
 from harness.reference.tokens import Tokens
+from harness.reference.upgrade import Upgrade
 from harness.reference.upkeep import Upkeep
 from harness.reference.web import on_refused, on_storage_failed
 
@@ -64,6 +65,10 @@ GARBAGE_AFTER = 50_000
 """Objects between two collections: with thousands of connections each looks through a million and takes its time."""
 BACKLOG = 2048
 HOW_TO_GET_LIBRARIES = "pip install 'chat-chaos[cluster]'"
+
+
+Upgrading = Callable[..., Upgrade]
+"""Called as uvicorn calls a WebSocket protocol."""
 
 
 class CannotStart(Exception):
@@ -84,6 +89,7 @@ class Service:
     """The chat put together: its app and what the control port asks about."""
 
     app: Starlette
+    websockets: Upgrading
     database: Database
     messages: Messages
     sessions: Sessions
@@ -112,11 +118,10 @@ def assemble(settings: Settings, parts: Parts) -> Service:
         *AccountsHttp(Accounts(database), tokens, write_line, settings.advertised_url).routes(),
         *ChatHttp(tokens, chat, store, bus, write_line).routes(),
         *PeopleHttp(tokens, Membership(database), push_store, write_line).routes(),
-        WebSocketRoute("/v1/ws", live.endpoint),
     ]
     app = Starlette(routes=routes, exception_handlers={Refused: on_refused, StorageFailed: on_storage_failed})
     upkeep = Upkeep(bus, fanout, sessions, tokens, push_worker, shared=database.shared)
-    return Service(app, database, store, sessions, limiter, tokens, push_store, push_worker, upkeep)
+    return Service(app, live.protocol, database, store, sessions, limiter, tokens, push_store, push_worker, upkeep)
 
 
 def _tell_ended(bus: Bus, user: str, tokens: Collection[bytes], how: str) -> None:
@@ -165,14 +170,12 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server_of(app: Starlette) -> Server:
-    """Return a server for one port."""
+def server_of(app: Starlette, websockets: Upgrading | None = None) -> Server:
+    """Return a server for one port, with WebSockets or without."""
     config = uvicorn.Config(
         app,
         http="h11",
-        ws="websockets-sansio",
-        ws_max_size=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
+        ws=cast("type[asyncio.Protocol]", websockets) if websockets else "none",
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -188,7 +191,7 @@ async def serve(
     settings: Settings, service: Service, chat_socket: socket.socket, control: socket.socket | None
 ) -> None:
     """Serve both ports until told to stop, then finish what is written."""
-    chat_server = server_of(service.app)
+    chat_server = server_of(service.app, service.websockets)
     servers = [(chat_server, chat_socket)]
 
     def stop() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.server import ServerState
 
 from harness.reference.clock import Clock
 from harness.reference.fanout import Fanout
@@ -26,6 +25,7 @@ from harness.reference.service import Chat
 from harness.reference.sessions import CLOSE_CODES, Session
 from harness.reference.storage import StorageFailed
 from harness.reference.tokens import Identity, Tokens
+from harness.reference.upgrade import Gone, Peer, Upgrade
 from harness.reference.web import UNAVAILABLE, bearer, refusal, unavailable
 
 CLOSE_WITHIN_S = 1.0
@@ -41,15 +41,19 @@ class Live:
         self._log = log
         self._clock = clock
 
-    async def endpoint(self, websocket: WebSocket) -> None:
+    def protocol(self, *, server_state: ServerState, **_: Any) -> Upgrade:
+        """Return what takes over from uvicorn when a connection asks for an upgrade."""
+        return Upgrade(server_state, self.serve)
+
+    async def serve(self, upgrade: Upgrade) -> None:
         """Serve one connection: refuse its upgrade, or make it the device's session until it ends."""
         try:
-            identity = await self._tokens.identify(bearer(websocket.headers))
+            identity = await self._tokens.identify(bearer(upgrade.headers))
             place = await self._fanout.place(identity.user)
         except (Refused, StorageFailed) as cause:
             answer = refusal(cause) if isinstance(cause, Refused) else unavailable()
             self._log("upgrade_refused", error_code=cause.code if isinstance(cause, Refused) else UNAVAILABLE)
-            await websocket.send_denial_response(answer)
+            await upgrade.deny(answer)
             return
         session = Session(identity, self._clock())
         # Registered before the client hears of it: what is stored from now on reaches it live, what was stored
@@ -57,20 +61,21 @@ class Live:
         self._fanout.follow(session, place)
         code = CLOSE_ABNORMAL
         try:
-            code = await self._serve(websocket, session, identity)
+            code = await self._serve(upgrade.accept(), session, identity)
+        except Gone:
+            return
         finally:
             session.ended_cleanly = code in CLOSE_NORMAL
             session.close(code)
             self._fanout.leave(session)
             self._note("connection_closed", session, code=code)
 
-    async def _serve(self, websocket: WebSocket, session: Session, identity: Identity) -> int:
-        await websocket.accept()
+    async def _serve(self, peer: Peer, session: Session, identity: Identity) -> int:
         self._note("connection_opened", session)
         lifetime_s = (identity.expires_ms - self._clock()) / 1000
         expiry = asyncio.get_running_loop().call_later(lifetime_s, session.close, CLOSE_TOKEN_EXPIRED)
-        reader = asyncio.create_task(self._read(websocket, session))
-        writer = asyncio.create_task(session.pump(websocket.send_text))
+        reader = asyncio.create_task(self._read(peer, session))
+        writer = asyncio.create_task(session.pump(peer.send))
         ends: list[asyncio.Future[Any]] = [reader, writer, session.closing]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -82,15 +87,14 @@ class Live:
         code = _end_of(await asyncio.gather(reader, writer, return_exceptions=True))
         if not session.closing.done():
             return code
-        await _close(websocket, session.closing.result())
+        await peer.close(session.closing.result())
         return session.closing.result()
 
-    async def _read(self, websocket: WebSocket, session: Session) -> int:
+    async def _read(self, peer: Peer, session: Session) -> int:
         while True:
-            event = await websocket.receive()
-            if event["type"] == "websocket.disconnect":
-                return int(event.get("code") or CLOSE_ABNORMAL)
-            text = event.get("text")
+            text = await peer.receive()
+            if isinstance(text, int):
+                return text
             if text is None:
                 session.close(CLOSE_NO_BINARY)
                 return CLOSE_NO_BINARY
@@ -120,12 +124,6 @@ def _end_of(ends: Iterable[int | BaseException | None]) -> int:
     for end in ends:
         if isinstance(end, int):
             return end
-        if isinstance(end, Exception) and not isinstance(end, WebSocketDisconnect):
+        if isinstance(end, Exception) and not isinstance(end, Gone):
             raise end
     return CLOSE_ABNORMAL
-
-
-async def _close(websocket: WebSocket, code: int) -> None:
-    # The peer may be gone or not reading: its old connection must not hold anything up.
-    with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-        await asyncio.wait_for(websocket.close(code), CLOSE_WITHIN_S)
