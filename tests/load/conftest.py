@@ -49,9 +49,15 @@ class Family:
         """Return who is alive now and was started with all these words."""
         return sorted(pid for pid, command in self._alive() if all(word in command for word in words))
 
-    def wait_for(self, count: int, *words: str) -> list[int]:
-        """Wait until so many of them are alive, and return their pids."""
-        return until(lambda: found if len(found := self.pids(*words)) >= count else [])
+    @staticmethod
+    def wait_until(found: Callable[[], Any]) -> Any:
+        """Wait until there is something, and return it."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            if something := found():
+                return something
+            time.sleep(0.1)
+        raise AssertionError("it did not come about in time")
 
     def gone(self) -> bool:
         """Wait until nobody is left; False when somebody stays."""
@@ -70,16 +76,6 @@ class Family:
                 continue
             if wanted in environ and command != [""]:
                 yield int(folder.name), command
-
-
-def until(found: Callable[[], Any]) -> Any:
-    """Wait until there is something, and return it."""
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        if something := found():
-            return something
-        time.sleep(0.1)
-    raise AssertionError("it did not come about in time")
 
 
 @pytest.fixture
