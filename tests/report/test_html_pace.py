@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ from harness.core.results import FaultResult
 from harness.engine.consumption import NAME
 from harness.history.ingest import open_history
 from harness.report.html.pace import MOST_POINTS, Pace, pace_of
-from harness.report.html.pace_svg import draw_pace
+from harness.report.html.pace_svg import RIGHT, draw_pace
 from harness.testing.histories import HistoryBuilder, at_ns
 
 CUT = FaultResult(
@@ -99,8 +100,24 @@ def test_the_picture_names_parts_and_faults(tmp_path: Path) -> None:
     svg = draw_pace(found, {"network.down": "#123456"})
     assert "cut: network.down on client-&gt;chat" in svg
     assert "--c:#123456" in svg
-    assert svg.count('class="line s0"') == 2 * 3
+    assert svg.count('class="line s0"') == 3 + 1
+    assert svg.count(">chat<") == 3 + 1
     assert "<b>" not in svg
+
+
+def test_many_parts_have_room_and_differ(tmp_path: Path) -> None:
+    """Twenty services make a legend of several rows inside the picture, and no two lines look the same."""
+    sampled(tmp_path, *((f"a-service-with-a-name-{number:02d}", 2.4, 0.1) for number in range(16)))
+    found = pace(tmp_path, writing(3))
+    assert found is not None
+    svg = draw_pace(found, {})
+    places = re.findall(r'<text class="tick" x="([\d.]+)" y="([\d.]+)">(a-service-with-a-name-\d+)</text>', svg)
+    assert len(places) == 16
+    assert len({y for _, y, _ in places}) == 4
+    assert max(float(x) for x, _, _ in places) < RIGHT - 100
+    drawn = set(re.findall(r'<path class="(line s\d(?: again)?)"><title>a-service', svg))
+    drawn |= set(re.findall(r'<path class="(line s\d(?: again)?)" d="M[^"]*"><title>a-service', svg))
+    assert len(drawn) == 16
 
 
 def test_without_samples_there_is_the_latency_alone(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ FLOOR_NS = 1_000_000
 SHADES = 8
 """How many colours of lines the style sheet has."""
 _GAP = 30.0
+_ROW = 14.0
+_LEGEND = LEFT + 80.0
 _LETTER = 6.4
 _MARKS = 3
 
@@ -38,6 +40,8 @@ class Panel:
     bottom: float
     marks: Sequence[Mark]
     height: Height
+    rows: Sequence[Sequence[Line]] = ()
+    """The legend: which curves are named in each of its rows."""
 
 
 def draw_pace(pace: Pace, colours: Mapping[str, str]) -> Html:
@@ -59,11 +63,30 @@ def draw_pace(pace: Pace, colours: Mapping[str, str]) -> Html:
 def _panels(pace: Pace, top: float) -> Iterator[Panel]:
     yield _latency(pace, top)
     bottom = top + TALL
+    rows = _rows(pace.cpu)  # one legend for all: each part has the same colour everywhere
     for title, lines in (("cores", pace.cpu), ("MB", pace.memory), ("open files", pace.files)):
         if lines:
-            top = bottom + _GAP
+            top = bottom + _GAP + _ROW * max(0, len(rows) - 1)
             bottom = top + LOW
-            yield _linear(title, lines, top, bottom)
+            yield _linear(title, lines, top, bottom, rows)
+            rows = []
+
+
+def _rows(lines: Sequence[Line]) -> list[list[Line]]:
+    """Divide the names of curves among as many rows as they need."""
+    rows: list[list[Line]] = [[]]
+    x = _LEGEND
+    for line in lines:
+        if x + _room(line) > RIGHT and rows[-1]:
+            rows.append([])
+            x = _LEGEND
+        rows[-1].append(line)
+        x += _room(line)
+    return rows
+
+
+def _room(line: Line) -> float:
+    return 20 + len(line.name) * _LETTER + 16
 
 
 def _latency(pace: Pace, top: float) -> Panel:
@@ -74,23 +97,24 @@ def _latency(pace: Pace, top: float) -> Panel:
     def height(value: float) -> float:
         return bottom - log_share(value, scale[0], scale[-1]) * (bottom - top)
 
-    return Panel("latency", pace.latency, top, bottom, [(one, lasting(one)) for one in scale], height)
+    marks = [(one, lasting(one)) for one in scale]
+    return Panel("latency", pace.latency, top, bottom, marks, height, _rows(pace.latency))
 
 
-def _linear(title: str, lines: Sequence[Line], top: float, bottom: float) -> Panel:
+def _linear(title: str, lines: Sequence[Line], top: float, bottom: float, rows: Sequence[Sequence[Line]]) -> Panel:
     most = max((value for line in lines for _, value in line.points), default=0.0) or 1.0
     marks = [(one, f"{one:g}") for one in ticks(0, round(most * 1e9), _MARKS)]
 
     def height(value: float) -> float:
         return bottom - value / most * (bottom - top)
 
-    return Panel(title, lines, top, bottom, marks, height)
+    return Panel(title, lines, top, bottom, marks, height, rows)
 
 
 def _shades(panels: Sequence[Panel]) -> dict[str, int]:
     """Each part has one colour in all panels."""
     names = dict.fromkeys(line.name for panel in panels for line in panel.lines)
-    return {name: index % SHADES for index, name in enumerate(names)}
+    return {name: index for index, name in enumerate(names)}
 
 
 def _panel(panel: Panel, time: TimeAxis, shades: Mapping[str, int]) -> Html:
@@ -104,22 +128,25 @@ def _panel(panel: Panel, time: TimeAxis, shades: Mapping[str, int]) -> Html:
         el("path", el("title", line.name), class_=f"line {kind}", d=_path(line.points, time, panel.height))
         for line, kind in zip(panel.lines, classes, strict=True)
     ]
-    return join([*ground, *_legend(panel, classes), *curves])
+    kinds = {line.name: kind for line, kind in zip(panel.lines, classes, strict=True)}
+    return join([*ground, *_legend(panel, kinds), *curves])
 
 
 def _class_of(line: Line, index: int, shades: Mapping[str, int]) -> str:
     if line.name in shades:
-        return f"s{shades[line.name]}"
+        again = " again" if shades[line.name] >= SHADES else ""
+        return f"s{shades[line.name] % SHADES}{again}"
     return f"s{index // 2} {'p50' if index % 2 == 0 else 'p95'}"  # two curves for each thing that takes time
 
 
-def _legend(panel: Panel, classes: Sequence[str]) -> Iterator[Html]:
+def _legend(panel: Panel, kinds: Mapping[str, str]) -> Iterator[Html]:
     yield el("text", panel.title, class_="axis", x=LEFT, y=panel.top - 8)
-    x = LEFT + 80.0
-    for line, kind in zip(panel.lines, classes, strict=True):
-        yield el("path", class_=f"line {kind}", d=f"M{number(x)} {number(panel.top - 12)}h16")
-        yield el("text", line.name, class_="tick", x=x + 20, y=panel.top - 8)
-        x += 20 + len(line.name) * _LETTER + 16
+    for above, row in enumerate(reversed(panel.rows)):
+        x, y = _LEGEND, panel.top - 8 - _ROW * above
+        for line in row:
+            yield el("path", class_=f"line {kinds[line.name]}", d=f"M{number(x)} {number(y - 4)}h16")
+            yield el("text", line.name, class_="tick", x=x + 20, y=y)
+            x += _room(line)
 
 
 def _path(points: Sequence[Point], time: TimeAxis, height: Height) -> str:
