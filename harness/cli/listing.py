@@ -52,7 +52,9 @@ def _scenarios() -> Rows:
     from harness.scenario.loader import load_scenarios
 
     plans = load_scenarios([scenarios_folder()])
-    return [{"name": plan.id, "title": plan.title, "file": near(Path(plan.source))} for plan in plans]
+    return [
+        {"name": plan.id, "stack": plan.stack, "title": plan.title, "file": near(Path(plan.source))} for plan in plans
+    ]
 
 
 def _faults() -> Rows:

@@ -48,6 +48,13 @@ def test_each_list_has_what_comes_along(chat_chaos: ChatChaos, what: str, name: 
     assert [row["name"] for row in json.loads(chat_chaos("list", what, "--json").stdout)] == names
 
 
+def test_the_list_of_scenarios_says_which_stack_each_is_made_for(chat_chaos: ChatChaos) -> None:
+    """Those of real servers are told from those of the backend that comes along."""
+    rows = json.loads(chat_chaos("list", "scenarios", "--json").stdout)
+    made_for = {row["name"]: row["stack"] for row in rows}
+    assert (made_for["lost-answer"], made_for["slept-too-long"]) == ("reference", "prosody")
+
+
 def test_the_scenarios_that_come_along_are_right(chat_chaos: ChatChaos) -> None:
     """Every shipped file passes validate."""
     ended = chat_chaos("validate", scenarios_folder())
