@@ -36,7 +36,7 @@ from harness.scenario.stackfile import load_stack
 from harness.scenario.units import format_rate
 from harness.stacks.capabilities import unavailable
 from harness.stacks.launchers import EMBEDDED, LAUNCHERS, check_launcher
-from harness.stacks.presence import absent
+from harness.stacks.presence import absent, optional
 from harness.stacks.proxy_choice import AUTO, EXTENSIONS, Choice, check_proxy
 
 JUDGES = 2
@@ -197,7 +197,8 @@ def playable(job: Job, listener: Listener) -> bool:
         listener(RunSkipped(job.plan, f"unsupported: {'; '.join(reasons)}"))
         return False
     # Who names a stack wants it, and is told what is missing; who plays a folder wants what can be played here.
-    lack = absent(job.spec, options.launcher, os.environ) if options.stack is None else None
+    wanted = options.stack is not None or not optional(job.spec)
+    lack = None if wanted else absent(job.spec, options.launcher, os.environ)
     if lack:
         listener(RunSkipped(job.plan, f"not on this machine: {lack}"))
     return lack is None

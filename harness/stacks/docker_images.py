@@ -84,6 +84,14 @@ def present(image: str, client: DockerClient, *, say: Say = to_stderr) -> str:
     return image
 
 
+def is_here(service: DockerService, client: DockerClient, beside: Path | None = None) -> bool:
+    """Tell whether the engine has the image of a service already."""
+    if service.image is not None:
+        return _has(client, service.image)
+    context = _context(docker_context.find_folder(service.build or "", beside), service.args)
+    return _known(client, context) is not None
+
+
 async def image_of(
     service: DockerService, client: DockerClient, *, beside: Path | None = None, say: Say = to_stderr
 ) -> str:

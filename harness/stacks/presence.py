@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.core.errors import EnvironmentFault
+from harness.core.places import stacks_folder
 from harness.core.stack import EmbeddedService, StackSpec, Venv
 from harness.stacks.filling import fill
 from harness.stacks.launchers import DOCKER, EMBEDDED
 from harness.stacks.venvs import home_of
+
+DEFAULT_STACK = "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,18 @@ class Missing:
 def absent(spec: StackSpec, launcher: str, environment: Mapping[str, str]) -> Missing | None:
     """Return the first thing for which a stack could not be started here; None where all is there.
 
-    A virtual environment that is not made yet counts as absent: making it takes minutes, which is for whoever asks for
-    the stack by name.
+    A virtual environment or an image that is not made yet counts as absent: making it takes minutes, which is for
+    whoever asks for the stack by name. Raises ``EnvironmentFault`` where a container engine is needed and does not
+    answer.
     """
-    if launcher == DOCKER and not any(service.docker for service in spec.services.values()):
-        return Missing(f"stack {spec.name} has no form for containers", "")
-    if launcher != EMBEDDED:
-        return None
-    return next(_lacking(spec, environment), None)
+    if launcher == DOCKER:
+        return _image_lacking(spec, environment)
+    return next(_lacking(spec, environment), None) if launcher == EMBEDDED else None
+
+
+def optional(spec: StackSpec) -> bool:
+    """Tell whether a stack is one of those that come along for who has the server; the reference backend is for all."""
+    return Path(spec.source).parent == stacks_folder() and spec.name != DEFAULT_STACK
 
 
 def without_program(spec: StackSpec, environment: Mapping[str, str]) -> Missing | None:
@@ -63,6 +70,27 @@ def _lacking(spec: StackSpec, environment: Mapping[str, str]) -> Iterator[Missin
         if not home_of(venv, environment).is_dir():
             text = f"{venv.package} {venv.version} is not installed yet"
             yield Missing(f"stack {spec.name}: {text}", f"a run with --stack {spec.name} does that, once")
+
+
+def _image_lacking(spec: StackSpec, environment: Mapping[str, str]) -> Missing | None:
+    # Late: a client of a container engine is slow to load, and most runs need none.
+    from harness.stacks.docker_client import connect  # noqa: PLC0415 - see above
+    from harness.stacks.docker_images import is_here  # noqa: PLC0415 - see above
+    from harness.stacks.docker_plan import programs_of  # noqa: PLC0415 - see above
+
+    programs = programs_of(spec, environment)
+    if not programs:
+        return Missing(f"stack {spec.name} has no form for containers", "")
+    client = connect()
+    try:
+        beside = Path(spec.source).parent
+        lacking = next((name for name, program in programs.items() if not is_here(program, client, beside)), None)
+    finally:
+        client.close()
+    if lacking is None:
+        return None
+    text = f"stack {spec.name}: the image of service {lacking} is not built yet"
+    return Missing(text, f"a run with --stack {spec.name} does that, once")
 
 
 def _programs(spec: StackSpec) -> Iterator[tuple[str, EmbeddedService]]:

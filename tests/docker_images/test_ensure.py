@@ -16,7 +16,7 @@ from docker.errors import APIError, ImageNotFound
 from harness.core.errors import EnvironmentFault
 from harness.core.stack import DockerService
 from harness.stacks import docker_images
-from harness.stacks.docker_images import ensure, image_of, present
+from harness.stacks.docker_images import ensure, image_of, is_here, present
 from harness.stacks.docker_toxiproxy import PUBLISHED
 
 if TYPE_CHECKING:
@@ -106,6 +106,18 @@ def test_an_image_that_cannot_be_pulled_is_an_error_of_the_surroundings(offline:
     with pytest.raises(EnvironmentFault, match="example/none:1 could not be pulled: no route") as told:
         present("example/none:1", offline, say=_silent)
     assert "docker load" in told.value.hint
+
+
+def test_whether_an_image_is_here_is_told_without_getting_it(registry: Registry, offline: Any, tmp_path: Path) -> None:
+    """A named one, and one that would have to be built."""
+    named, built = DockerService(port=80, image="example/chat:1"), DockerService(port=80, build="chatd")
+    (tmp_path / "chatd").mkdir()
+    (tmp_path / "chatd" / "Dockerfile").write_text("FROM scratch\n")
+    registry.offers.add("example/chat:1")
+    assert [is_here(each, offline, tmp_path) for each in (named, built)] == [False, False]
+    registry.has.add("example/chat:1")
+    assert is_here(named, offline, tmp_path)
+    assert registry.pulled == []
 
 
 def test_a_service_that_names_an_image_gets_it(registry: Registry, offline: Any) -> None:

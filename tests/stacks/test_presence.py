@@ -12,7 +12,7 @@ from harness.core.stack import StackSpec
 from harness.scenario.stackfile import load_stack
 from harness.stacks.api import Order
 from harness.stacks.embedded import EmbeddedLauncher
-from harness.stacks.presence import absent
+from harness.stacks.presence import absent, optional
 from harness.stacks.watcher_client import Watcher
 
 STACK = """\
@@ -46,6 +46,11 @@ def test_programs_and_paths_are_looked_for(spec: StackSpec, tmp_path: Path) -> N
     (tmp_path / "chatd-1.0" / "lib").mkdir(parents=True)
     assert absent(spec, "embedded", environment) is None
     assert str(absent(spec, "docker", environment)) == "stack mine has no form for containers"
+
+
+def test_only_servers_that_come_along_may_be_left_out(spec: StackSpec) -> None:
+    """The reference backend is for everybody, and a user's own stack is what the user wants."""
+    assert [optional(each) for each in (load_stack("prosody"), load_stack("reference"), spec)] == [True, False, False]
 
 
 def test_an_environment_that_is_not_made_yet_is_absent(tmp_path: Path) -> None:
