@@ -60,7 +60,8 @@ def _typed(value: PromiseValue) -> Any:
 class Health:
     """How a service shows that it works: a GET of ``path`` through ``through`` answers 200 within ``within_s``.
 
-    A path ``xmpp:DOMAIN`` is no request of HTTP: the service opens an XMPP stream for that domain.
+    A path ``xmpp:DOMAIN`` is no request of HTTP: the service opens an XMPP stream for that domain. Nor is
+    ``postgres:USER/DATABASE``: PostgreSQL lets that user in. Without ``through`` it is asked directly only.
     """
 
     path: str

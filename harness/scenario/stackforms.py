@@ -43,7 +43,8 @@ def service_of(name: str, model: ServiceModel) -> ServiceSpec:
 
 
 def _health(model: HealthModel) -> Health:
-    return Health(model.http or f"xmpp:{model.xmpp}", model.through, model.within)
+    asked = model.http or (f"xmpp:{model.xmpp}" if model.xmpp else f"postgres:{model.postgres}")
+    return Health(asked, model.through or "", model.within)
 
 
 def _embedded(service: ServiceModel) -> EmbeddedService | None:

@@ -37,11 +37,18 @@ def _host(text: str) -> str:
     return text
 
 
+def _login(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_]+/[A-Za-z0-9_]+", text):
+        raise ValueError(f"{quoted(text)} is not USER/DATABASE")
+    return text
+
+
 def _default(text: str, description: str) -> Any:
     return Field(default=text, validate_default=True, description=description)
 
 
 Host = Annotated[str, AfterValidator(_host)]
+Login = Annotated[str, AfterValidator(_login)]
 Given = dict[Name, Annotated[list[str], Field(min_length=1)]]
 Port = Annotated[int, Field(ge=1, le=65535)]
 LinkName = Annotated[str, AfterValidator(_link_name)]
@@ -80,13 +87,14 @@ class HealthModel(Section):
 
     http: UrlPath | None = Field(default=None, description="a path that answers 200")
     xmpp: Host | None = Field(default=None, description="the domain for which it opens an XMPP stream")
-    through: str = Field(description="the link over which the request goes")
+    postgres: Login | None = Field(default=None, description="USER/DATABASE that PostgreSQL lets in")
+    through: str | None = Field(default=None, description="the link over which it is asked, too; absent: directly only")
     within: Duration
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.http is None) == (self.xmpp is None):
-            raise ValueError("give either 'http' or 'xmpp'")
+        if sum(way is not None for way in (self.http, self.xmpp, self.postgres)) != 1:
+            raise ValueError("give either 'http', 'xmpp' or 'postgres'")
         return self
 
 

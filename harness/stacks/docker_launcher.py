@@ -24,8 +24,9 @@ from harness.stacks.docker_instances import OFFSET, Image, Instance, Maker
 from harness.stacks.docker_plan import LAUNCHER, Plan, plan_of
 from harness.stacks.docker_proxy import addresses, connected, container_for, make_links, proxy_instance
 from harness.stacks.docker_stack import DockerStack, Ways
-from harness.stacks.docker_topology import PROXY, topology, waves
+from harness.stacks.docker_topology import PROXY, topology
 from harness.stacks.faketime import MovableClock
+from harness.stacks.forms import waves
 from harness.stacks.ports import LOOPBACK, Ports
 
 SWEEP_WITHIN_S = 20.0

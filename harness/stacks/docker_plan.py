@@ -101,7 +101,7 @@ def _check_services(plan: Plan) -> None:
     ways = [name for name in plan.links if name.startswith(CLIENT)]
     for name in plan.programs:
         health = spec.services[name].health
-        if health is not None and health.through not in ways:
+        if health is not None and health.through and health.through not in ways:
             raise UsageError(
                 f"stack {spec.name}: the health of service {name} goes through {health.through}, "
                 "which people do not come by with the docker launcher",

@@ -66,20 +66,6 @@ def link_network(run: str, link: str) -> str:
     return f"{prefix(run)}-link-{to_link(link)}"
 
 
-def waves(services: Sequence[str], links: Mapping[str, LinkSpec]) -> list[list[str]]:
-    """Return the services in the order of their start: each after all that it has links to; a circle at once."""
-    left, order = list(services), []
-    while left:
-        ready = [name for name in left if not _waits(name, left, links)] or left
-        order.append(ready)
-        left = [name for name in left if name not in ready]
-    return order
-
-
-def _waits(name: str, left: Sequence[str], links: Mapping[str, LinkSpec]) -> bool:
-    return any(link.source == name and link.service in left and link.service != name for link in links.values())
-
-
 def _networks(prefix: str, roles: Mapping[str, Sequence[str]], links: Mapping[str, LinkSpec]) -> Iterator[Network]:
     yield Network(f"{prefix}-0-proxy", internal=False, members={PROXY: None})
     for service, replicas in roles.items():

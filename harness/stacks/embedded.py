@@ -136,7 +136,7 @@ def _check(
         )
     for name in programs:
         health = spec.services[name].health
-        if health is not None and health.through not in links:
+        if health is not None and health.through and health.through not in links:
             raise UsageError(
                 f"stack {spec.name}: the health of service {name} goes through {health.through}, "
                 "which has no proxy with the embedded launcher",

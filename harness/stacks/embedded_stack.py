@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from harness.core.clock import Clock
@@ -20,6 +21,7 @@ from harness.proxy.api import ProxyInfo
 from harness.stacks.api import PROXY, Processes, ProviderControl, ServiceControl, ServiceState
 from harness.stacks.control import ReferenceControl
 from harness.stacks.faketime import MovableClock, reason
+from harness.stacks.forms import waves
 from harness.stacks.health import wait_until_ok
 from harness.stacks.logs import last_lines
 from harness.stacks.ports import LOOPBACK
@@ -195,24 +197,35 @@ class EmbeddedStack:
         return strangers(self._services[service].port, (self._proxies.pid, os.getpid()))
 
     async def come_up(self) -> None:
-        """Prepare and start every service and wait until each answers through its link.
+        """Prepare and start every service, after those that it calls, and wait until each answers through its link.
 
-        Raises ``EnvironmentFault`` as soon as one has ended or its time is over.
+        Nobody waits for a simulator. Raises ``EnvironmentFault`` as soon as one has ended or its time is over.
         """
-        for name, service in self._services.items():
+        for wave in self._waves():
+            await self._come_up(wave)
+
+    def _waves(self) -> list[list[str]]:
+        own = [name for name in self._services if name not in self._providers]
+        first, *others = waves(own, self.spec.links)
+        return [[*self._providers, *first], *others]
+
+    async def _come_up(self, names: Sequence[str]) -> None:
+        for name in names:
+            preparation, env = self._services[name].preparation, self._services[name].env
             who, log = f"service {name} of stack {self.spec.name}", self.logs / f"{name}-prepare.log"
-            await prepare(who, service.preparation, self._processes, env=service.env, log=log)
+            await prepare(who, preparation, self._processes, env=env, log=log)
             await self.start(name)
         try:
             async with asyncio.TaskGroup() as group:
-                for service in self._services.values():
-                    group.create_task(self._first_health(service))
+                for name in names:
+                    group.create_task(self._first_health(self._services[name]))
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
 
     async def stop(self) -> None:
         """Ask the services to stop, last started first; those that do not in time are killed."""
-        running = [name for name in reversed(self._services) if self._state(name).running]
+        started = chain.from_iterable(self._waves())
+        running = [name for name in reversed(list(started)) if self._state(name).running]
         for name in running:
             await self.signal(name, signal.SIGTERM)
             await self.signal(name, signal.SIGCONT)  # a stopped process would not hear of it

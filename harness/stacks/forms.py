@@ -1,8 +1,10 @@
-"""What of a stack a launcher starts: services in the form that it knows, replicas of them, links between them."""
+"""What of a stack a launcher starts, and in which order: services in the form that it knows, replicas, links."""
 
 from __future__ import annotations
 
-from harness.core.stack import ServiceSpec, StackSpec, base_link
+from collections.abc import Mapping, Sequence
+
+from harness.core.stack import LinkSpec, ServiceSpec, StackSpec, base_link
 
 EMBEDDED, DOCKER = "embedded", "docker"
 CLIENT = "client"
@@ -21,6 +23,16 @@ def without_form(launcher: str, spec: StackSpec, *, targets: str, target: str) -
     return next((why for end in ends if (why := _no_service(launcher, spec, end))), "")
 
 
+def waves(services: Sequence[str], links: Mapping[str, LinkSpec]) -> list[list[str]]:
+    """Return the services in the order of their start: each after all that it has links to; a circle at once."""
+    left, order = list(services), []
+    while left:
+        ready = [name for name in left if not _waits(name, left, links)] or left
+        order.append(ready)
+        left = [name for name in left if name not in ready]
+    return order
+
+
 def _no_service(launcher: str, spec: StackSpec, target: str) -> str:
     name, _, number = target.partition(".")
     service = spec.services.get(name)
@@ -34,3 +46,7 @@ def _no_service(launcher: str, spec: StackSpec, target: str) -> str:
 
 def _form(launcher: str, service: ServiceSpec) -> object:
     return service.docker if launcher == DOCKER else service.embedded
+
+
+def _waits(name: str, left: Sequence[str], links: Mapping[str, LinkSpec]) -> bool:
+    return any(link.source == name and link.service in left and link.service != name for link in links.values())

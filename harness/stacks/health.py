@@ -8,13 +8,17 @@ _PAUSE_S = 0.02
 _ATTEMPT_S = 1.0
 _OK = 200
 _XMPP = "xmpp:"
+_POSTGRES = "postgres:"
+_PROTOCOL = 196608
+"""Version 3.0 of PostgreSQL's protocol."""
 _LONGEST_GREETING = 65536
 
 
 async def wait_until_ok(host: str, port: int, path: str, within_s: float) -> str | None:
     """Ask again and again until a GET of ``path`` answers 200; None then, else a phrase for what was seen last.
 
-    A path ``xmpp:DOMAIN`` asks for an XMPP stream instead, which is there when it offers its features.
+    A path ``xmpp:DOMAIN`` asks for an XMPP stream instead, which is there when it offers its features, and
+    ``postgres:USER/DATABASE`` for PostgreSQL's word that the user is in.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + within_s
@@ -26,18 +30,23 @@ async def wait_until_ok(host: str, port: int, path: str, within_s: float) -> str
 
 
 async def _ask(host: str, port: int, path: str, within_s: float) -> str | None:
-    domain = path.removeprefix(_XMPP)
     try:
         async with asyncio.timeout(within_s):
-            if domain != path:
-                return await _stream(host, port, domain)
-            status = await _status(host, port, path)
+            return await _answer(host, port, path)
     except TimeoutError:
         return "no answer"
     except ConnectionRefusedError:
         return "connection refused"
     except OSError:
         return "connection lost"
+
+
+async def _answer(host: str, port: int, path: str) -> str | None:
+    if path.startswith(_XMPP):
+        return await _stream(host, port, path.removeprefix(_XMPP))
+    if path.startswith(_POSTGRES):
+        return await _let_in(host, port, *path.removeprefix(_POSTGRES).split("/"))
+    status = await _status(host, port, path)
     if status is None:
         return "an answer that is not HTTP"
     return None if status == _OK else f"status {status}"
@@ -72,3 +81,20 @@ async def _stream(host: str, port: int, domain: str) -> str | None:
     finally:
         writer.close()
     return None if b"<stream:features" in greeting else "an answer that is no XMPP stream"
+
+
+async def _let_in(host: str, port: int, user: str, database: str) -> str | None:
+    """Begin a session (PostgreSQL, "Message Formats", StartupMessage): ``R`` asks for a proof or needs none.
+
+    While it starts, or recovers, it answers with an error.
+    """
+    reader, writer = await asyncio.open_connection(host, port)
+    names = b"".join(text.encode() + b"\0" for text in ("user", user, "database", database, ""))
+    try:
+        writer.write((8 + len(names)).to_bytes(4) + _PROTOCOL.to_bytes(4) + names)
+        kind = await reader.readexactly(1)
+    except asyncio.IncompleteReadError:
+        raise ConnectionResetError from None
+    finally:
+        writer.close()
+    return None if kind == b"R" else "an answer that lets nobody in"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from harness.core.stack import LinkSpec
 from harness.stacks.docker_engine import plain as plain_output
 from harness.stacks.docker_subnets import draw_subnet, routed_here
-from harness.stacks.docker_topology import CLIENT, PROXY, plain, topology, waves
+from harness.stacks.docker_topology import CLIENT, PROXY, plain, topology
+from harness.stacks.forms import waves
 
 ROLES = {"chat": ["chat.1", "chat.2"], "db": ["db"], "push": ["push"]}
 LINKS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,16 +33,19 @@ from harness.drivers.matrix.driver import MatrixDriver, make
 from harness.drivers.matrix.session import MatrixSession
 from harness.scenario.stackfile import load_stack
 from harness.stacks.api import Limits, Order, Stack
-from harness.stacks.embedded import EmbeddedLauncher
+from harness.stacks.launchers import launcher as launcher_of
 from harness.stacks.venvs import cache_folder
 from harness.stacks.watcher_client import Watcher
+from harness.testing import data_servers
+from harness.testing.container_engine import required_engine
 from harness.testing.lacking import lacking
 
 pytestmark = pytest.mark.slow
 
 VERSION = load_stack("synapse").parameters["version"]
 PEOPLE = ("alice", "bob")
-PATIENCE_S = 120
+PATIENCE_S = 240
+IN_CONTAINERS = [pytest.mark.docker, pytest.mark.timeout(300)]
 LIFE_S = 2
 
 
@@ -64,12 +68,17 @@ Play = Callable[[Callable[[Meeting], Awaitable[None]]], None]
 
 
 @asynccontextmanager
-async def meeting(spec: StackSpec, folder: Path, timeline: str) -> AsyncIterator[Meeting]:
+async def meeting(
+    spec: StackSpec, folder: Path, timeline: str = "100", launcher: str = "embedded"
+) -> AsyncIterator[Meeting]:
     """Launch a server, make accounts and connect."""
+    run = f"test-{secrets.token_hex(4)}"
+    for name in ("events", "logs"):
+        (folder / name).mkdir(exist_ok=True)
     async with (
         asyncio.timeout(PATIENCE_S),
-        Watcher.start(folder / "journal.jsonl", run="test") as watcher,
-        EmbeddedLauncher().launch(Order(spec=spec, processes=watcher, run="test", folder=folder, key="00")) as stack,
+        Watcher.start(folder / "journal.jsonl", run=run) as watcher,
+        launcher_of(launcher).launch(Order(spec=spec, processes=watcher, run=run, folder=folder, key="00")) as stack,
     ):
         secret = spec.parameters["registration_secret"]
         driver = make({"server_name": "chat.test", "registration_secret": secret, "timeline": timeline})
@@ -94,11 +103,15 @@ def play(tmp_path: Path, request: pytest.FixtureRequest) -> Play:
     if not list(cache_folder(os.environ).glob(f"matrix-synapse-{VERSION}-*/bin/python")):
         lacking("synapse", f"Synapse {VERSION} is not installed: chat-chaos run --stack synapse does that")
     parameters = dict(getattr(request, "param", {}))
-    timeline = parameters.pop("timeline", "100")
+    others = {name: parameters.pop(name) for name in ("timeline", "launcher") if name in parameters}
+    if parameters.get("storage") == "postgres":
+        data_servers.required("postgres")
+    if others.get("launcher") == "docker":
+        required_engine().close()
 
     def run(scene: Callable[[Meeting], Awaitable[None]]) -> None:
         async def whole() -> None:
-            async with meeting(load_stack("synapse", parameters=parameters), tmp_path, timeline) as met:
+            async with meeting(load_stack("synapse", parameters=parameters), tmp_path, **others) as met:
                 await scene(met)
 
         asyncio.run(whole())
@@ -136,8 +149,20 @@ def test_messages_arrive_once_and_in_order_over_gaps(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(
+    "play",
+    [
+        pytest.param({}, id="sqlite"),
+        pytest.param({"storage": "postgres"}, id="postgres"),
+        pytest.param({"storage": "postgres", "launcher": "docker"}, id="containers", marks=IN_CONTAINERS),
+    ],
+    indirect=True,
+)
 def test_reading_is_told_and_a_killed_server_keeps_everything(play: Play) -> None:
-    """Alice hears of it on her live connection; after kill -9 the same data is there at the same port."""
+    """Alice hears of it on her live connection; after kill -9 the same data is there at the same port.
+
+    Its database is killed with it, where it has one.
+    """
 
     async def scene(met: Meeting) -> None:
         sent = await met.alice.send(met.says(1), attempt=1)
@@ -148,10 +173,11 @@ def test_reading_is_told_and_a_killed_server_keeps_everything(play: Play) -> Non
             if isinstance(item, Receipt):
                 assert item == Receipt(sent.message_id, "read", "bob")
                 break
-        await met.stack.signal("chat", signal.SIGKILL)
-        assert await met.stack.wait_exit("chat", 10)
-        await met.stack.start("chat")
-        assert await met.stack.healthy("chat", 60)
+        for service in reversed(met.stack.spec.services):
+            await met.stack.signal(service, signal.SIGKILL)
+            assert await met.stack.wait_exit(service, 10)
+            await met.stack.start(service)
+            assert await met.stack.healthy(service, 60)
         assert await met.alice.send(met.says(1), attempt=2) == sent
         assert await met.alice.send(met.says(2), attempt=1) != sent
         assert [item.client_message_id for item in await the_end(met.bob)] == ["c1", "c2"]
@@ -224,7 +250,7 @@ def test_a_server_that_dies_at_its_start_is_told_with_its_own_words(play: Play, 
     broken = load_stack("synapse", parameters={"token_ttl": "soon"})
 
     async def launch() -> None:
-        async with meeting(broken, tmp_path, "100"):
+        async with meeting(broken, tmp_path):
             pass
 
     with pytest.raises(EnvironmentFault, match="ended with status 1 before it was healthy") as told:

@@ -115,6 +115,23 @@ def test_a_stack_comes_up_behind_a_proxy_for_each_edge(tmp_path: Path, temporary
     assert not (tmp_path / "data").exists()
 
 
+def test_a_service_starts_after_those_that_it_calls(tmp_path: Path) -> None:
+    """Though the stack file names it first: its own start may need them."""
+    spec = stack_spec()
+    db = replace(spec.services["chat"], name="db", health=Health("/healthz", "", SLOW_S))
+    both = replace(
+        spec,
+        services={**spec.services, "db": db},
+        links={**spec.links, "chat->db": LinkSpec("chat->db", "chat", "db")},
+    )
+
+    async def script(stack: Stack) -> None:
+        started = {name: (await stack.state(name)).started_ns or 0 for name in both.services}
+        assert started["db"] < started["chat"]
+
+    on_stack(both, tmp_path, script)
+
+
 def test_data_is_kept_on_request(tmp_path: Path) -> None:
     """With keep, what the service stored is in the run folder, and nothing else."""
 
