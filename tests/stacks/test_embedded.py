@@ -60,7 +60,7 @@ def stack_spec(*run: str, within_s: float = SLOW_S, **env: str) -> StackSpec:
             "chat": ServiceSpec(
                 "chat",
                 Health("/healthz", "client->chat", within_s),
-                EmbeddedService(run or ("${python}", "-c", SERVICE), {**ENV, **env}),
+                EmbeddedService(run or ("${python}", "-c", SERVICE), env={**ENV, **env}),
             )
         },
         links={
