@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from harness.report.text import describe_resources
 
 VERSION = 1
 
+Tell = Callable[[str], object]
 Play = Callable[[ScenarioPlan, int], RunResult]
 """Plays one step, counted from 0."""
 
@@ -31,14 +31,16 @@ class Step:
     folder: Path
 
 
-def find_capacity(search: Search, plan_at: Callable[[float], ScenarioPlan], play: Play, out: Path) -> list[Step]:
+def find_capacity(
+    search: Search, plan_at: Callable[[float], ScenarioPlan], play: Play, out: Path, tell: Tell
+) -> list[Step]:
     """Play one step after another, each on a fresh stack, until there is nothing more to learn; tell of each."""
     steps: list[Step] = []
     while (rate := next_rate(search, [step.trial for step in steps])) is not None:
         result = play(plan_at(rate), len(steps))
         step = Step(trial_of(rate, result), result, out / result.run)
         steps.append(step)
-        sys.stderr.write(f"step {len(steps)}: {_told(step)}\n")
+        tell(f"step {len(steps)}: {_told(step)}\n")
     return steps
 
 

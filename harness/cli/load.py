@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -186,6 +187,7 @@ def _search(
         # A seed of its own for each: one timetable at several rates would be one and the same sample.
         lambda one, number: play([one], replace(options, seed=options.seed + number), console)[0],
         options.out,
+        (lambda _: None) if choices.quiet else sys.stderr.write,
     )
     found = capacity_of(search, [step.trial for step in played])
     code = exit_code(found)

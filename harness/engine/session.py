@@ -19,7 +19,7 @@ from harness.checks.catalogue import checks
 from harness.core.digests import canary
 from harness.core.errors import NothingSelected, UsageError
 from harness.core.ids import new_run_id
-from harness.core.plan import ScenarioPlan
+from harness.core.plan import LoadPlan, ScenarioPlan
 from harness.core.results import Reason, RunResult
 from harness.core.stack import StackSpec, promises_as_data
 from harness.core.verdicts import Verdict
@@ -33,7 +33,7 @@ from harness.engine.proxying import caveats, proxy_for, uncarried, wanted
 from harness.engine.run import Assignment, Run
 from harness.engine.stream import Listener, RunFinished, RunSkipped, RunStarted
 from harness.scenario.stackfile import load_stack
-from harness.scenario.units import format_rate
+from harness.scenario.units import format_duration, format_rate
 from harness.stacks.capabilities import unavailable
 from harness.stacks.launchers import EMBEDDED, LAUNCHERS, check_launcher
 from harness.stacks.presence import absent, optional
@@ -152,7 +152,7 @@ def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:
     """Return the command that repeats the inputs of a run (its timing cannot be repeated)."""
     words = ["chat-chaos", "load" if plan.loaded else "run", plan.source, "--seed", str(options.seed)]
     if plan.crowd is not None:
-        words += ["--users", str(plan.crowd.people), "--rate", format_rate(plan.crowd.rate_per_s)]
+        words += _load_flags(plan, plan.crowd)
     if options.stack is not None:
         words += ["--stack", options.stack]
     if options.launcher != EMBEDDED:
@@ -164,6 +164,15 @@ def replay_line(plan: ScenarioPlan, options: RunOptions) -> str:
     for key, value in options.parameters.items():
         words += ["--set", f"{key}={value}"]
     return shlex.join(words)
+
+
+def _load_flags(plan: ScenarioPlan, load: LoadPlan) -> list[str]:
+    """What makes the same crowd of the same file; a step of a search is a search of one step."""
+    words = ["--users", str(load.people), "--rate", format_rate(load.rate_per_s)]
+    if not load.plateau:
+        return [*words, "--duration", format_duration(plan.phases.total_s)]
+    kept = ["--keep-faults"] if plan.faults else []
+    return [*words, "--duration", format_duration(plan.phases.observe_s), "--find-capacity", "--steps", "1", *kept]
 
 
 def check_choices(options: RunOptions) -> None:

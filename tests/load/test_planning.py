@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -18,8 +20,11 @@ from harness.core.plan import (
     ScenarioPlan,
     Start,
 )
-from harness.load.planning import Wishes, under_load
+from harness.engine.options import RunOptions
+from harness.engine.session import replay_line
+from harness.load.planning import Wishes, steady, under_load
 from harness.load.shapes import is_one_ramp, target_at
+from harness.scenario.units import parse_duration, parse_rate
 
 RAMP = LoadStep(1.0, 20.0)
 PLAN = ScenarioPlan(
@@ -126,3 +131,30 @@ def test_ramp_hold_spike_and_away() -> None:
     assert told == [(50, 5.0)] * 4 + [(100, 50.0), (10, 45.0), (10, 45.0)]
     assert not is_one_ramp(steps)
     assert is_one_ramp(steps[:2])
+
+
+def flags_of(plan: ScenarioPlan) -> dict[str, str]:
+    """The flags of the line that repeats a run, each with the word after it."""
+    words = shlex.split(replay_line(plan, RunOptions(seed=7)))
+    return {flag: value for flag, value in pairwise(words) if flag.startswith("--")}
+
+
+@pytest.mark.parametrize("wishes", [Wishes(), Wishes(people=30, rate_per_s=2.5), Wishes(duration_s=120.0)])
+def test_the_line_that_repeats_a_run_makes_the_same_crowd(wishes: Wishes) -> None:
+    """Whatever was asked for on the command line, and what follows from it, is in the line."""
+    plan = under_load(PLAN, wishes)
+    flags = flags_of(plan)
+    again = Wishes(int(flags["--users"]), parse_rate(flags["--rate"]), parse_duration(flags["--duration"]))
+    assert under_load(PLAN, again) == plan
+
+
+@pytest.mark.parametrize("faults", [True, False])
+def test_a_step_of_a_search_is_repeated_as_one(faults: bool) -> None:
+    """A search of a single step at the same rate, with the faults if they were kept."""
+    own = replace(PLAN, faults=(CUT,))
+    plan = steady(own, Wishes(people=30, rate_per_s=2.5), faults=faults)
+    flags = flags_of(plan)
+    assert ("--find-capacity" in flags, flags["--steps"]) == (True, "1")
+    assert ("--keep-faults" in replay_line(plan, RunOptions(seed=7))) is faults
+    again = Wishes(int(flags["--users"]), parse_rate(flags["--rate"]), parse_duration(flags["--duration"]))
+    assert steady(own, again, faults=faults) == plan
