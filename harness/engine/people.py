@@ -26,8 +26,6 @@ from harness.swarm.control import ANSWER_LIMIT_S, LOADING_LIMIT_S, SwarmClient
 
 CHAT, AUTH = "client->chat", "client->auth"
 STOP_WITHIN_S = 5.0
-COLLECT_LIMIT_S = 60.0
-"""The histories of a crowd may have to be fetched from other machines."""
 SUFFIX_LENGTH = 8
 
 
@@ -58,23 +56,28 @@ async def spawn_swarm(processes: Processes, folder: RunFolder, players: Sequence
 
 @asynccontextmanager
 async def playing(
-    spawned: Spawned, processes: Processes, config: SwarmConfig, within_s: float = LOADING_LIMIT_S
+    spawned: Spawned,
+    processes: Processes,
+    config: SwarmConfig,
+    *,
+    ready_s: float = LOADING_LIMIT_S,
+    stop_s: float = ANSWER_LIMIT_S,
 ) -> AsyncIterator[SwarmClient]:
     """Tell the swarm who plays what; nobody is connected yet. Stopped cleanly at the end.
 
-    Raises ``EnvironmentFault`` when it cannot play, is not ready ``within_s``, or does not end in order.
+    Raises ``EnvironmentFault`` when it cannot play, is not ready within ``ready_s``, or has not ended in order
+    within ``stop_s``.
     """
-    await spawned.swarm.configure(config, within_s)
-    stop_within_s = ANSWER_LIMIT_S if config.crowd is None else COLLECT_LIMIT_S
+    await spawned.swarm.configure(config, ready_s)
     try:
         yield spawned.swarm
     except BaseException:
         # What the people recorded so far then ends in order, too; why it was given up is the news.
         with suppress(EnvironmentFault):
-            await _stop(spawned, processes, stop_within_s)
+            await _stop(spawned, processes, stop_s)
         raise
     # Here it is the news: what could not be brought together is missing from the history.
-    await _stop(spawned, processes, stop_within_s)
+    await _stop(spawned, processes, stop_s)
 
 
 async def _stop(spawned: Spawned, processes: Processes, within_s: float) -> None:

@@ -34,11 +34,12 @@ from harness.stacks.journal import Journal
 from harness.stacks.launchers import launcher, outlives_runs
 from harness.stacks.proxy_choice import Choice
 from harness.stacks.watcher_client import Watcher
-from harness.swarm.control import SwarmClient
+from harness.swarm.control import ANSWER_LIMIT_S, SwarmClient
 
 PROVISION_WITHIN_S = 30.0
 FINAL_WITHIN_S = 20.0
 ORACLE_WITHIN_S = 30.0
+COLLECT_S = 30.0
 PER_PERSON_S = 0.05
 """What each of a crowd adds to these: an account, a last sync and an archive take some milliseconds each."""
 
@@ -66,6 +67,8 @@ class Run:
         self._do = assignment
         self._plan = assignment.plan
         self._more_s = PER_PERSON_S * assignment.plan.crowd.people if assignment.plan.crowd else 0.0
+        # The histories of a crowd may have to be fetched from other machines: no slower than they were written.
+        self._stop_s = ANSWER_LIMIT_S + (assignment.plan.phases.total_s + COLLECT_S if assignment.plan.crowd else 0.0)
         self._listener = listener
         self._recorder = Recorder(assignment.folder.events, run=assignment.run, role="engine", observer="engine")
         self._unhealed: frozenset[str] = frozenset()
@@ -113,7 +116,9 @@ class Run:
         stack = await undo.enter_async_context(launcher(do.options.launcher).launch(order))
         self._proxied(stack.proxy)
         config = configuration(self._plan, stack, run=do.run, folder=do.folder, seed=do.options.seed, key=do.key)
-        swarm = await undo.enter_async_context(playing(spawned, watcher, config, do.options.players_within_s))
+        swarm = await undo.enter_async_context(
+            playing(spawned, watcher, config, ready_s=do.options.players_within_s, stop_s=self._stop_s)
+        )
         if self._plan.crowd:
             looking = measured(do.folder.path, stack, people=spawned.pid, watcher=watcher.pid)
             await undo.enter_async_context(looking)
