@@ -68,15 +68,20 @@ class Wire:
 
     async def binds(self, id: str = "r1") -> str:
         """Give the address that is asked for and acknowledge two stanzas, with which the device is there."""
-        asked = await self.hears("iq")
-        self.says(f"<iq type='result' id='{asked.get('id')}'><bind xmlns='{BIND}'/></iq>")
-        await self.hears("enable")
-        self.says(f"<enabled xmlns='{SM}' id='{id}' resume='true'/>")
+        resource = await self.addresses(id)
         await self.hears("r")
         self.says(f"<a xmlns='{SM}' h='1'/>")
         await self.hears("presence")
         await self.hears("r")
         self.says(f"<a xmlns='{SM}' h='2'/>")
+        return resource
+
+    async def addresses(self, id: str = "r1") -> str:
+        """Give the address that is asked for and count from now; nobody else knows of the device yet."""
+        asked = await self.hears("iq")
+        self.says(f"<iq type='result' id='{asked.get('id')}'><bind xmlns='{BIND}'/></iq>")
+        await self.hears("enable")
+        self.says(f"<enabled xmlns='{SM}' id='{id}' resume='true'/>")
         bind = asked.child("bind", BIND)
         return "" if bind is None else bind.words("resource", BIND) or ""
 

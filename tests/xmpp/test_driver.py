@@ -171,6 +171,38 @@ def test_a_device_comes_back_as_it_was_told(driver: Made, back: str, resources: 
     assert bound == resources
 
 
+def test_a_stream_that_broke_off_before_the_device_was_announced_announces_it(driver: Made) -> None:
+    """It can be resumed all the same, and without that would bring no messages."""
+    announced: list[str] = []
+
+    async def breaks_off(wire: Wire) -> None:
+        await wire.logs_in()
+        await wire.addresses()
+        await wire.hears("presence")
+
+    async def resumes(wire: Wire) -> None:
+        await wire.logs_in()
+        await wire.hears("resume")
+        wire.says(f"<resumed {SM} h='0' previd='r1'/>")
+        await wire.hears("r")
+        wire.says(f"<a {SM} h='1'/>")
+        announced.append((await wire.hears("presence")).get("id"))
+        await wire.hears("r")
+        wire.says(f"<a {SM} h='2'/>")
+        await wire.hears("never")
+
+    async def play() -> None:
+        made = driver()
+        async with asyncio.timeout(PATIENCE_S), xmpp_server(breaks_off, resumes) as at:
+            assert isinstance(await made.connect(BOB, PHONE, at, clock=SystemClock()), Unknown)
+            session = await made.connect(BOB, PHONE, at, clock=SystemClock())
+            assert isinstance(session, XmppSession)
+            await session.close()
+
+    asyncio.run(play())
+    assert announced == ["here"]
+
+
 @pytest.mark.parametrize(
     ("answer", "again"),
     [(f"<resumed {SM} h='4' previd='r1'/>", False), (f"<failed {SM} h='4'/>", True), (f"<failed {SM}/>", True)],

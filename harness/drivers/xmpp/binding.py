@@ -38,6 +38,7 @@ async def bind(stream: Stream, standing: Standing, resource: str) -> Refused | N
     if enabled.name != "enabled":
         return Refused("no_stream_management", http_status=404)
     standing.counters = Counters(enabled.get("id"))
+    standing.announced = False
     return None
 
 

@@ -180,13 +180,14 @@ class XmppDriver:
 
 
 async def _there(session: XmppSession, standing: Standing) -> XmppSession | Refused | Unknown:
-    """Return the session once the server knows that the device is there, which it does after a resumption."""
-    if standing.resumed:
+    """Return the session once the server knows that the device is there, which it still does after a resumption."""
+    if standing.announced:
         return session
     unheard: Refused | Unknown | None = Unknown("not_announced")
     try:
         unheard = await session.announce()
     finally:
+        standing.announced = unheard is None
         if unheard is not None:
             await session.close(abrupt=True)
     return unheard or session

@@ -27,7 +27,8 @@ class Standing:
 
     ``attempts`` are the messages, by the name of each attempt; ``confirmed`` has those attempts, by message, whose
     acknowledgement came when nobody waited for it any more. ``authors`` says whom word of a message goes to, which may
-    be owed by a later session than the one that read it.
+    be owed by a later session than the one that read it. ``announced`` says whether the server has heard that the device
+    is there: a stream that broke off before can be resumed, and brings no messages.
     """
 
     counters: Counters = field(default_factory=Counters)
@@ -36,6 +37,7 @@ class Standing:
     authors: dict[str, str] = field(default_factory=dict)
     bindings: int = 0
     resumed: bool = False
+    announced: bool = False
 
     def confirm(self, name: str) -> None:
         """Take note that the server has handled an attempt of which nobody was told yet."""
