@@ -27,6 +27,7 @@ phases: {baseline: 2s, observe: 4s, quiet: 4s}
 faults: FAULTS
 expect:
   checks: [acked_never_lost, order, recovered]
+  slo: SLO
 load: {people: 24, rate: 20/s, shape: [{to: 100%, over: 1s}], warmup: 1s, max_lag_p99: 5s, mix: MIX}
 """
 CUT = '{cut: {kind: network.down, link: "client->chat", start: {after: server_accepted, nth: 15}, for: 700ms}}'
@@ -102,16 +103,21 @@ class Played:
 
 @pytest.fixture
 def loaded(tmp_path: Path, family: Family) -> Callable[..., Played]:
-    """Run ``chat-chaos load`` on a small scenario with these faults, this mix and more flags.
+    """Run ``chat-chaos load`` on a small scenario with these faults, this mix, these bounds and more flags.
 
     ``meanwhile`` is called with the folder of the runs once the run has begun.
     """
 
     def play(
-        *flags: str, faults: str = CUT, mix: str = "{}", meanwhile: Callable[[Path], None] | None = None
+        *flags: str,
+        faults: str = CUT,
+        mix: str = "{}",
+        slo: str = "{}",
+        within_s: float = PATIENCE_S,
+        meanwhile: Callable[[Path], None] | None = None,
     ) -> Played:
         file = tmp_path / "crowded.chaos.yaml"
-        file.write_text(SCENARIO.replace("FAULTS", faults).replace("MIX", mix))
+        file.write_text(SCENARIO.replace("FAULTS", faults).replace("MIX", mix).replace("SLO", slo))
         command = [
             sys.executable,
             "-m",
@@ -127,7 +133,7 @@ def loaded(tmp_path: Path, family: Family) -> Callable[..., Played]:
         ) as process:
             if meanwhile:
                 meanwhile(tmp_path / "runs")
-            stdout, stderr = process.communicate(timeout=PATIENCE_S)
+            stdout, stderr = process.communicate(timeout=within_s)
         document = json.loads(stdout) if stdout else {}
         return Played(process.returncode, document, stderr, (tmp_path / "runs" / "latest").resolve())
 

@@ -175,10 +175,12 @@ def test_faults_are_kept_on_demand() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_rate_that_a_limit_allows_is_found(loaded: Callable[..., Any]) -> None:
-    """A backend that takes 30 messages a second holds 20 and not 40, and each step is a run of its own."""
-    flags = ("--find-capacity", "--duration", "5s", "--steps", "2", "--set", "rate_overall=30")
-    run = loaded(*flags)
+    """A backend that takes 22 messages a second holds 20 and not 40, and each step is a run of its own."""
+    flags = ("--find-capacity", "--duration", "8s", "--steps", "2", "--set", "rate_overall=22")
+    # At 40/s those who write last wait for more than six seconds: far from what a busy machine does by itself.
+    run = loaded(*flags, slo="{acceptance_p95: 4s}", within_s=280)
     assert run.status == 0, run.errors
     found = run.document
     assert (found["found"], found["limit"]) == (True, "service")
