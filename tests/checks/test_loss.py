@@ -172,3 +172,19 @@ def test_a_refused_message_that_is_absent_is_exercised(verdict_on: Judge) -> Non
     builder.send("m1", 2.0, answers=("fail",))
     assert verdict_on("refused_never_stored", builder) == Judged(exercised=0, undecided=1)
     assert verdict_on("refused_never_stored", builder.archive(PEOPLE, [])) == Judged(exercised=1)
+
+
+def test_one_of_hundreds_who_misses_a_message_is_named(verdict_on: Judge) -> None:
+    """In a large group each member is in the audience: one archive without the message and one deaf phone are found."""
+    people = [f"p{number:04d}" for number in range(1, 301)]
+    devices = [f"{name}/phone" for name in people]
+    builder = HistoryBuilder().online(*devices).group("g:hot", *people)
+    first, second = (builder.send(f"m{n}", 2.0 + n, device=devices[0], to=None, conversation="g:hot") for n in (1, 2))
+    for device in devices[1:]:
+        builder.live(first, device, 3.02)
+        if device != "p0123/phone":
+            builder.live(second, device, 4.02)
+    builder.final_sync(*devices).archive(people[:-1], [first, second]).archive(people[-1:], [second])
+    found = verdict_on("acked_never_lost", builder)
+    assert found.exercised == 2
+    assert kinds(found) == [("gap", "p0123/phone"), ("lost", "")]
