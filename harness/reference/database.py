@@ -43,6 +43,7 @@ class Lane:
         self.entries: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._open: Connection | None = None
         self._began_s = 0.0
+        self._busy = False
         self._thread = threading.Thread(target=self.work_until_closed, name=type(self).__name__, daemon=True)
 
     def start(self) -> None:
@@ -82,8 +83,11 @@ class Lane:
     def work_until_closed(self) -> None:
         """Run groups of jobs and answer them."""
         while (first := self.entries.get()) is not None:
+            if self._busy:  # whoever comes a moment later need not pay for a commit of their own
+                time.sleep(self.engine.gather_s)
             self._began_s = time.monotonic()
             group = [first, *self._waiting(self.engine.group - 1)]
+            self._busy = len(group) > 1 and self.engine.gather_s > 0
             outcomes = self.outcomes([entry.job for entry in group])
             if self._open is None:  # whoever has queued up meanwhile need not find out one after the other
                 late = list(self._waiting(self.entries.qsize()))

@@ -140,6 +140,7 @@ class Postgres:
     begin = "BEGIN"
     writers = WRITERS
     group = 1
+    gather_s = 0.0
     readers = READERS
     stuck_s: float | None = STUCK_S
 

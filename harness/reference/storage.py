@@ -75,6 +75,8 @@ class Engine(Protocol):
     """Connections that write; jobs with the same key go to the same one, in their order."""
     group: int
     """How many jobs a writer may take into one transaction."""
+    gather_s: float
+    """How long a writer that has more than one job at a time waits for others to take along; 0 where it need not."""
     readers: int
     stuck_s: float | None
     """When a job takes longer than so many seconds, whoever waits for its connection is told that it has failed."""
