@@ -24,6 +24,8 @@ CONDUCTOR, PEOPLE, HARNESS, MACHINE = "conductor", "people", "harness", "machine
 OURS = frozenset({PROXY, CONDUCTOR, PEOPLE, HARNESS})
 _ELSEWHERE = frozenset({"external", "compose"})
 """Launchers that meet services which somebody else runs; a project of ours is measured all the same."""
+_FULL, _MUCH = 0.9, 0.25
+"""Shares of the cores: busy with anything, and busy with what is not this run."""
 SWARM = "harness.swarm"
 """What the command line of a process that plays people has among its words."""
 
@@ -163,6 +165,18 @@ def unmeasured(found: Sequence[ResourceResult], launcher: str) -> str:
     if launcher in _ELSEWHERE:
         why = "they run where only their operator can look"
     return f"unsupported: nothing is known of what the services use: {why}"
+
+
+def other_work(found: Sequence[ResourceResult]) -> str:
+    """Return a sentence on what else kept this machine busy; empty where the run itself had most of what there was."""
+    machine = next((one for one in found if one.of == "all"), None)
+    known = any(one.of == "stack" for one in found)  # else the services' own work may be among it
+    if machine is None or not known or machine.cpu_mean < _FULL * machine.cores:
+        return ""
+    others = machine.cpu_mean - sum(one.cpu_mean for one in found if one.of != "all")
+    if others < _MUCH * machine.cores:
+        return ""
+    return f"other work had {others:.1f} of its {machine.cores} cores: run it where nothing else does"
 
 
 def _result(part: str, of: Side, several: Sequence[Sample]) -> ResourceResult:

@@ -16,10 +16,11 @@ from harness.core.results import RESULTS_VERSION, CheckResult, Counts, FaultResu
 from harness.core.stack import Promises, StackSpec, promises_as_data, promises_from_data
 from harness.core.verdicts import Verdict
 from harness.engine.clocks import clock_reasons
-from harness.engine.consumption import consumption, read_samples, unmeasured
+from harness.engine.consumption import consumption, other_work, read_samples, unmeasured
 from harness.engine.findings import settled
 from harness.engine.folder import RunFacts, RunFolder
 from harness.engine.ladder import climb
+from harness.engine.lag import CODE as LATE
 from harness.engine.lag import judge_load, lag_reasons, writing_span
 from harness.engine.promised import by_promise
 from harness.engine.verdict import reasons_of, verdict_of, void_spoiled
@@ -56,7 +57,15 @@ def judge_folder(path: Path, trouble: Sequence[Reason] = ()) -> RunResult:
 
 def _with_resources(result: RunResult, history: History, path: Path) -> RunResult:
     used = consumption(read_samples(path), *writing_span(history))
-    return msgspec.structs.replace(result, resources=used, unmeasured=unmeasured(used, result.launcher))
+    blamed = other_work(used)
+    reasons = tuple(_blaming(reason, blamed) if blamed else reason for reason in result.reasons)
+    why = unmeasured(used, result.launcher)
+    return msgspec.structs.replace(result, reasons=reasons, resources=used, unmeasured=why)
+
+
+def _blaming(reason: Reason, blamed: str) -> Reason:
+    """A late generator is told with what made it so."""
+    return msgspec.structs.replace(reason, text=f"{reason.text}; {blamed}") if reason.code == LATE else reason
 
 
 def judge_events(files: Sequence[Path], spec: StackSpec) -> RunResult:
