@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import UsageError
@@ -33,7 +32,7 @@ class Addresses:
     auth: str | None = None
     direct: str | None = None
     direct_auth: str | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 def guests(addresses: Addresses, *, run: str, folder: Path, seed: int) -> SwarmConfig:
@@ -46,7 +45,7 @@ def guests(addresses: Addresses, *, run: str, folder: Path, seed: int) -> SwarmC
             "it is not known where the chat service is",
             hint="give --host http://HOST:PORT, or start Locust by `chat-chaos stack up STACK -- locust …`",
         )
-    spec = load_stack(addresses.stack, parameters=addresses.parameters)
+    spec = load_stack(addresses.stack, parameters=dict(addresses.parameters))
     if spec.driver in PROGRAMS:
         raise UsageError(
             f"the people of stack {spec.name} are programs of yours, which a locustfile cannot speak through",

@@ -144,7 +144,7 @@ class ChatUser(User):
             auth=cls.auth_host or os.environ.get("CHAT_CHAOS_AUTH"),
             direct=cls.direct_host or os.environ.get("CHAT_CHAOS_DIRECT"),
             direct_auth=cls.direct_auth_host or os.environ.get("CHAT_CHAOS_DIRECT_AUTH"),
-            parameters=cls.parameters,
+            parameters=tuple(cls.parameters.items()),
         )
 
     def __init__(self, environment: Environment) -> None:

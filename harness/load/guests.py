@@ -37,16 +37,16 @@ Hear = Callable[[Message], None]
 
 
 class Guests:
-    """The people of one Locust process, called ``uINDEX-NUMBER``.
+    """People of one Locust process, called ``uLABEL-NUMBER``.
 
     ``counted`` gets what they did each second; ``lost`` is called at their end when nobody asked for it.
     """
 
     def __init__(
-        self, started: Started, config: SwarmConfig, *, index: int, counted: Hear, lost: Callable[[], None]
+        self, started: Started, config: SwarmConfig, *, label: str, counted: Hear, lost: Callable[[], None]
     ) -> None:
         self._config = config
-        self._index = index
+        self._label = label
         self._counted = counted
         self._lost = lost
         self._ending = False
@@ -75,7 +75,7 @@ class Guests:
             person = self._away.pop(0)
         else:
             self._number += 1
-            person = f"u{self._index}-{self._number:04d}"
+            person = f"u{self._label}-{self._number:04d}"
         try:
             self.come_back(person)
         except BaseException:

@@ -42,7 +42,7 @@ class Playing:
         self._environment = environment
         self._starting = RLock()
         self._started: Started | None = None
-        self._guests: Guests | None = None
+        self._guests: dict[Addresses, Guests] = {}
         self._tests = 0
         self._endings: list[gevent.Greenlet] = []
         environment.events.test_stop.add_listener(self._test_stop)  # type: ignore[no-untyped-call]
@@ -54,22 +54,24 @@ class Playing:
             self._started = start_swarm(own_session=True)
 
     def guests(self, addresses: Addresses) -> Guests:
-        """Return the people of the test that goes on; raises ``UsageError`` or ``EnvironmentFault``."""
+        """Return the people of the test that goes on who go there; raises ``UsageError`` or ``EnvironmentFault``."""
         with self._starting:
-            if self._guests is None:
-                self._guests = self._start(addresses)
-            return self._guests
+            if addresses not in self._guests:
+                self._guests[addresses] = self._start(addresses)
+            return self._guests[addresses]
 
     def _start(self, addresses: Addresses) -> Guests:
-        self._tests += 1
+        self._tests += not self._guests
         self.prepare()
         run = _run if self._tests == 1 else f"{_run}-{self._tests}"
         folder = (Path(os.environ.get(OUT) or "chat-chaos-runs") / run).absolute()
         config = guests(addresses, run=run, folder=folder, seed=0)
-        index = max(0, getattr(self._environment.runner, "worker_index", 0))
+        worker = max(0, getattr(self._environment.runner, "worker_index", 0))
+        # Nobody has the name of somebody else, in whatever process, and whichever way they go.
+        label = f"{worker}x{len(self._guests)}" if self._guests else str(worker)
         started, self._started = self._started, None
         assert started is not None  # noqa: S101 - prepared above
-        found = Guests(started, config, index=index, counted=self._counted, lost=self._lost)
+        found = Guests(started, config, label=label, counted=self._counted, lost=self._lost)
         found.start()
         return found
 
@@ -91,17 +93,18 @@ class Playing:
 
     def _counted(self, counted: Mapping[str, Any]) -> None:
         times = {name: found for name, found in counted["times"].items() if name in OWN}
+        untimed = {name: count for name, count in counted["untimed"].items() if name in OWN}
         failures = [failure for failure in counted["failures"] if failure[0] in OWN]
-        add(self._environment.stats, {"times": times, "failures": failures})
+        add(self._environment.stats, {"times": times, "untimed": untimed, "failures": failures})
 
     def _lost(self) -> None:
         self.give_up(EnvironmentFault(str(ENDED["error"]), hint="what it recorded until then is kept"))
 
     def _test_stop(self, **_: object) -> None:
         # Not here and now: a master gives its workers no time for it.
-        playing, self._guests = self._guests, None
-        if playing is not None and self._environment.process_exit_code is None:
-            self._endings.append(gevent.spawn(_end, playing))
+        ending, self._guests = self._guests, {}
+        if self._environment.process_exit_code is None:
+            self._endings += [gevent.spawn(_end, playing) for playing in ending.values()]
 
     def _quitting(self, **_: object) -> None:
         if self._environment.runner is not None:

@@ -37,6 +37,36 @@ class Friend(ChatUser):
         sent = self.chat.send(friend, "hello")
         assert sent.accepted == (sent.message_id is not None)
 """
+LONELY = f"""{TALK}
+import gevent
+from locust import events
+
+failed = []
+
+@events.init.add_listener
+def watch(environment, **_):
+    @environment.events.request.add_listener
+    def end_after_two(name, exception, **_):
+        failed.append(name)
+        if failed == ["connect"] * 2:
+            gevent.spawn(environment.runner.quit)
+"""
+TWO_WAYS = """
+from locust import constant, task
+from harness.load import ChatUser
+
+class Here(ChatUser):
+    wait_time = constant(0.1)
+
+    @task
+    def talk(self):
+        if friend := self.chat.another():
+            assert self.chat.send(friend, "hello")
+
+class There(Here):
+    stack = "reference"
+    parameters = {"token_ttl": "60"}
+"""
 ECHO = """
 from locust import constant, task
 from harness.load import ChatUser
@@ -93,7 +123,7 @@ def writers_when(folder: Path, event: str, count: int) -> list[int]:
 
 
 @pytest.fixture
-def locust(tmp_path: Path) -> Callable[..., Ran]:
+def locust(tmp_path: Path, family: Any) -> Callable[..., Ran]:
     """Run a locustfile beside a reference stack; ``meanwhile`` is called with the folder once Locust has begun."""
 
     def run(file: Path | str, *flags: str, stack: bool = True, meanwhile: Callable[[Path], None] | None = None) -> Ran:
@@ -104,7 +134,12 @@ def locust(tmp_path: Path) -> Callable[..., Ran]:
         if stack:
             command = [str(BIN / "chat-chaos"), "stack", "up", "reference", "--out", "stacks", "--", *command]
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=tmp_path,
+            env=family.environ(),
         ) as process:
             if meanwhile:
                 meanwhile(tmp_path)
@@ -112,6 +147,7 @@ def locust(tmp_path: Path) -> Callable[..., Ran]:
                 writers_when(tmp_path, "server_accepted", 40)
                 process.terminate()
             output, _ = process.communicate(timeout=PATIENCE_S)
+        assert family.gone()
         return Ran(process.returncode, output, tmp_path)
 
     return run
@@ -158,6 +194,17 @@ def test_several_locust_processes_write_one_history(locust: Callable[..., Ran]) 
     assert len({event["run"] for event in ran.events("person_online")}) == 1
 
 
+def test_users_of_two_stacks_are_kept_apart(locust: Callable[..., Ran]) -> None:
+    """Each has people of its own, who meet nobody of the other's, and all write one history."""
+    ran = locust(TWO_WAYS, "-u", "4", "-r", "4", "-t", "60s")
+    assert ran.status == 0, ran.output
+    online = {(event["device"], event["writer"]) for event in ran.events("person_online")}
+    assert {device for device, _ in online} >= {"u0-0001/phone", "u0x1-0001/phone"}
+    assert len({writer for _, writer in online}) == 2
+    talks = {frozenset({event["sender"], event["recipient"]}) for event in ran.events("client_send_started")}
+    assert all(len({name.partition("-")[0] for name in pair}) == 1 for pair in talks)
+
+
 def test_without_an_address_one_sentence_says_so(locust: Callable[..., Ran]) -> None:
     """A mistake of the user's: the way out, exit code 2, and no traceback."""
     ran = locust(TALK, "-u", "2", "-t", "5s", stack=False)
@@ -168,8 +215,8 @@ def test_without_an_address_one_sentence_says_so(locust: Callable[..., Ran]) -> 
 
 def test_who_cannot_connect_is_a_failure(locust: Callable[..., Ran]) -> None:
     """Nobody listens there: Locust shows why, and its own exit code says that something failed."""
-    ran = locust(TALK, "-u", "2", "-r", "2", "-t", "8s", "--host", "http://127.0.0.1:9", stack=False)
-    assert ran.status == 1
+    ran = locust(LONELY, "-u", "2", "-r", "2", "-t", "60s", "--host", "http://127.0.0.1:9", stack=False)
+    assert ran.status == 1, ran.output
     assert int(ran.rows()["connect"]["Failure Count"]) == 2
     assert "Traceback" not in ran.output
 
