@@ -57,7 +57,10 @@ def lines(crowd: Crowd, *, seed: Seed, sentences: Sequence[str]) -> Iterator[Lin
     """
     rng = seed.rng("crowd", str(crowd.first))
     rates = rates_of(crowd)
-    total, hot = sum(rates.values()), rates["hot"] / sum(rates.values())
+    total = sum(rates.values())
+    if not total:  # everything goes to the hot group, whose writers are elsewhere
+        return
+    hot = rates["hot"] / total
     grouped = hot + rates["group"] / total
     due_s, number = 0.0, 0
     while True:

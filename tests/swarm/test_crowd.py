@@ -73,6 +73,12 @@ def test_the_parts_of_a_crowd_write_as_much_as_the_whole() -> None:
     assert rates_of(two) == pytest.approx({"direct": 24.0, "group": 12.0, "hot": 0.0})
 
 
+def test_people_who_only_get_messages_write_none() -> None:
+    """All messages go to the hot group, whose writers another process plays."""
+    crowd = Crowd(people=20, rate_per_s=40.0, first=31, mix=MixPlan(hot=1.0, hot_members=50), everybody=50)
+    assert list(lines(crowd, seed=Seed(7), sentences=SENTENCES)) == []
+
+
 PARTS = ((30, 60.0, 1), (20, 40.0, 31))
 
 
