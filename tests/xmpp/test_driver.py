@@ -11,9 +11,21 @@ import pytest
 
 from harness.core.clock import SystemClock
 from harness.core.errors import EnvironmentFault, UsageError
-from harness.drivers.api import Accepted, Account, Device, Endpoint, IncompleteRead, Outgoing, Person, Refused, Unknown
+from harness.drivers.api import (
+    Accepted,
+    Account,
+    Device,
+    Endpoint,
+    IncompleteRead,
+    Outgoing,
+    Page,
+    Person,
+    Refused,
+    Unknown,
+)
 from harness.drivers.xmpp.driver import XmppDriver, make
 from harness.drivers.xmpp.session import XmppSession
+from harness.drivers.xmpp.xml import Element
 from harness.testing.xmpp_server import MECHANISMS, SASL, Scene, Wire, xmpp_server
 
 Made = Callable[..., XmppDriver]
@@ -243,6 +255,45 @@ def test_what_had_arrived_is_not_sent_again(driver: Made, answer: str, again: bo
     accepted = [Accepted(f"c{number}", "alice+bob") for number in (1, 2, 3)]
     assert outcomes == (accepted if "h='4'" in answer else accepted[2:])
     assert wrote == ["c3"]
+
+
+def test_an_answer_that_comes_after_a_resumption_answers_nothing_else(driver: Made) -> None:
+    """The stream brings what the session before had asked for; the next one's requests have names of their own."""
+    asked: list[Element] = []
+
+    def page(request: Element, last: str) -> str:
+        rsm = f"<set xmlns='http://jabber.org/protocol/rsm'><last>{last}</last></set>"
+        fin = f"<fin xmlns='urn:xmpp:mam:2' complete='true'>{rsm}</fin>"
+        return f"<iq type='result' id='{request.get('id')}'>{fin}</iq>"
+
+    async def first(wire: Wire) -> None:
+        await wire.logs_in()
+        await wire.binds("r1")
+        asked.append(await wire.hears("iq"))
+
+    async def second(wire: Wire) -> None:
+        await wire.logs_in()
+        await wire.hears("resume")
+        wire.says(f"<resumed {SM} h='3' previd='r1'/>{page(asked[0], 'old')}")
+        asked.append(await wire.hears("iq"))
+        wire.says(page(asked[1], "new"))
+        await wire.hears("never")
+
+    async def play() -> object:
+        made = driver()
+        async with asyncio.timeout(PATIENCE_S), xmpp_server(first, second) as at:
+            session = await made.connect(BOB, PHONE, at, clock=SystemClock())
+            assert isinstance(session, XmppSession)
+            assert await session.sync(None) == Unknown("connection_lost")
+            session = await made.connect(BOB, PHONE, at, clock=SystemClock())
+            assert isinstance(session, XmppSession)
+            outcome = await session.sync(None)
+            await session.close()
+            return outcome
+
+    assert asyncio.run(play()) == Page((), "new", more=False)
+    queries = [each.children[0].get("queryid") for each in asked]
+    assert len({each.get("id") for each in asked}) == len(set(queries)) == 2
 
 
 def test_a_truth_that_cannot_be_read_to_its_end_is_no_truth(driver: Made) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from itertools import count
 
 from harness.drivers.api import Bounced, Refused, Unknown
 from harness.drivers.xmpp.standing import Standing
@@ -27,14 +26,13 @@ class Exchange:
         self._stream = stream
         self._standing = standing
         self._counters = standing.counters
-        self._ids = count(1)
         self._sends: dict[str, asyncio.Future[Handled]] = {}
         self._bounces: dict[str, Refused] = {}
         self._asked: dict[str, asyncio.Future[Element | Refused | Unknown]] = {}
 
     def name(self, kind: str) -> str:
-        """A name for a stanza that nobody else names."""
-        return f"{kind}{next(self._ids)}"
+        """A name for a stanza that no other of this device's has."""
+        return f"{kind}{next(self._standing.numbers)}"
 
     async def handled(self, stanza: Element) -> Handled:
         """Write a stanza and wait until the server's count covers it; None then, or why it came back by then."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from harness.drivers.xmpp.counters import Counters
 
@@ -27,14 +29,17 @@ class Standing:
 
     ``attempts`` are the messages, by the name of each attempt; ``confirmed`` has those attempts, by message, whose
     acknowledgement came when nobody waited for it any more. ``authors`` says whom word of a message goes to, which may
-    be owed by a later session than the one that read it. ``announced`` says whether the server has heard that the device
-    is there: a stream that broke off before can be resumed, and brings no messages.
+    be owed by a later session than the one that read it. ``numbers`` name requests: a stream that is resumed brings the
+    answers to those of the session before, which must not be taken for answers to other requests. ``announced`` says
+    whether the server has heard that the device is there: a stream that broke off before can be resumed, and brings no
+    messages.
     """
 
     counters: Counters = field(default_factory=Counters)
     attempts: dict[str, str] = field(default_factory=dict)
     confirmed: dict[str, str] = field(default_factory=dict)
     authors: dict[str, str] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     bindings: int = 0
     resumed: bool = False
     announced: bool = False
