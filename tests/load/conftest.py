@@ -23,7 +23,7 @@ people: {alice: {}, bob: {}, carol: {}}
 workload:
   - {kind: direct, from: alice, to: bob, rate: 5/s}
   - {kind: direct, from: carol, to: bob, rate: 5/s}
-phases: {baseline: 2s, observe: 4s, quiet: 4s}
+phases: {baseline: 4s, observe: 4s, quiet: 4s}
 faults: FAULTS
 expect:
   checks: [acked_never_lost, order, recovered]
