@@ -1,4 +1,4 @@
-"""Load: Locust conducts, swarms play. ``__main__``, ``work``, ``chat_user`` and what they import load Locust, never pytest.
+"""Load: Locust conducts, swarms play. Only ``__main__``, ``work`` and ``chat_user`` load Locust, and pytest never does.
 
 ``ChatUser`` and what belongs to it are loaded when they are asked for: they are for locustfiles.
 """
