@@ -32,7 +32,7 @@ from harness.reference.control import Control, control_app
 from harness.reference.database import Database
 from harness.reference.fanout import Fanout
 from harness.reference.feeds import Feeds
-from harness.reference.frames import Refused
+from harness.reference.frames import MAX_FRAME_BYTES, Refused
 from harness.reference.http_accounts import AccountsHttp
 from harness.reference.http_chat import ChatHttp
 from harness.reference.http_people import PeopleHttp
@@ -171,11 +171,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def server_of(app: Starlette, websockets: Upgrading | None = None) -> Server:
-    """Return a server for one port, with WebSockets or without."""
+    """Return a server for one port; ``websockets`` takes its upgrades, which else go to the routes of the app."""
     config = uvicorn.Config(
         app,
         http="h11",
-        ws=cast("type[asyncio.Protocol]", websockets) if websockets else "none",
+        ws=cast("type[asyncio.Protocol]", websockets) if websockets else "websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
