@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +88,10 @@ def _interruptible(
         # The console comes last: it names what the others wrote.
         return asyncio.run(work(_all_of([underway, *others, console])))
     except KeyboardInterrupt:
+        # Pressed again by now, it tore apart what the first one let end in order: asyncio would tell of every piece;
+        # pressed from here on, it would only hide what is said at the end.
+        logging.getLogger("asyncio").disabled = True
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise Interrupted("interrupted", hint=underway.hint()) from None
     finally:
         console.pause()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,16 @@ from harness.engine.stream import Listener, RunStarted
 from harness.scenario.loader import load_scenarios
 
 
+@pytest.fixture
+def ends_here() -> Iterator[None]:
+    """An interrupted session takes what comes after it for the end of its process."""
+    heard = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, heard)
+    logging.getLogger("asyncio").disabled = False
+
+
+@pytest.mark.usefixtures("ends_here")
 def test_an_interruption_names_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C tells where the evidence lies and how to judge it."""
 

@@ -54,13 +54,22 @@ def test_sigkill_leaves_nothing_but_evidence(
         assert "Traceback" not in judged.stderr
 
 
+@pytest.mark.parametrize("impatient", [False, True], ids=["once", "twice"])
 def test_ctrl_c_cleans_up_and_says_so(
-    started: Started, family: Family, quick_stack: Callable[..., Path], scenario: Callable[..., Path]
+    started: Started,
+    family: Family,
+    quick_stack: Callable[..., Path],
+    scenario: Callable[..., Path],
+    *,
+    impatient: bool,
 ) -> None:
-    """Exit 130, one sentence that names the run's folder, and no process left."""
+    """Exit 130, one sentence that names the run's folder, and no process left; also when it is pressed again."""
     run = started("run", scenario(CUT, stack=quick_stack()))
     offspring = wait_for_swarm(family, run.pid)
     run.send_signal(signal.SIGINT)
+    if impatient:
+        wait_until_gone(pid for pid, command in offspring.items() if "harness.swarm" in command)
+        run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=20)
     assert run.returncode == 130
     assert "interrupted" in said
