@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -217,7 +218,8 @@ def test_who_cannot_connect_is_a_failure(locust: Callable[..., Ran]) -> None:
     """Nobody listens there: Locust shows why, and its own exit code says that something failed."""
     ran = locust(LONELY, "-u", "2", "-r", "2", "-t", "60s", "--host", "http://127.0.0.1:9", stack=False)
     assert ran.status == 1, ran.output
-    assert int(ran.rows()["connect"]["Failure Count"]) == 2
+    # Not from the CSV file, which Locust last writes up to a second before the end.
+    assert re.search(r"CHAT\s+connect\s+2\s+2\(100", ran.output), ran.output
     assert "Traceback" not in ran.output
 
 
@@ -232,7 +234,8 @@ def test_a_swarm_that_dies_ends_the_test(locust: Callable[..., Ran], flags: tupl
     ran = locust(TALK, "-u", "4", "-r", "4", "-t", "60s", *flags, meanwhile=kill_a_swarm)
     assert ran.status == 3, ran.output
     assert "a process that plays the people ended unexpectedly" in ran.output
-    assert "Traceback" not in ran.output
+    # Locust closes its CSV files under the greenlet that writes them, and says so in a traceback of its own.
+    assert "harness/" not in ran.output.partition("Traceback")[2]
     assert ran.events("server_accepted")
 
 
