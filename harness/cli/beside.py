@@ -35,11 +35,11 @@ def beside(options: RunOptions, command: Sequence[str]) -> int:
 
 async def _held(options: RunOptions) -> None:
     async with standing(options) as there:
-        for name, value in addresses(there.stack).items():
-            typer.echo(f"export {name}={shlex.quote(value)}")
         stopped = asyncio.Event()
         for one in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+        for name, value in addresses(there.stack).items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
         await stopped.wait()
 
 

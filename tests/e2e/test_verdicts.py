@@ -53,7 +53,7 @@ def test_a_client_that_goes_round_the_proxy_is_found_out(
     chaos: Chaos, quick_stack: Callable[..., Path], scenario: Callable[..., Path], verdict: Verdict
 ) -> None:
     """The backend tells clients its own address, they use it, the cut is in vain: exit 4, bypassed."""
-    stack = quick_stack(('MUTANT: "${mutant}"', 'MUTANT: "${mutant}"\n        ADVERTISED_URL: "${service.chat}"'))
+    stack = quick_stack(('MUTANT: "${mutant}"', 'MUTANT: "${mutant}"\n      ADVERTISED_URL: "${service.chat}"'))
     file = scenario('cut: {kind: network.down, link: "client->chat", start: {at: 300ms}, for: 500ms}', stack=stack)
     done = chaos("run", file, "--json")
     assert done.returncode == 4
