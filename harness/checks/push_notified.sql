@@ -8,7 +8,8 @@
 select count(*) from events where event = 'push_token_registered';
 
 -- given
--- Owed and not excused: neither refused for good, nor tried so often that giving up is right, nor back by itself.
+-- Owed and not excused: neither refused for good, nor tried so often that giving up is right, nor back by itself, nor
+-- read by then on another device, after which a service may drop the push.
 -- A token that fell silent is the affair of push_token_dropped.
 create or replace temp table judged as
 select
@@ -22,7 +23,10 @@ where coalesce(taken_ns <= due_ns, false)
        and (taken_ns is not null or requests < 6)
        and healed_ns - accepted_ns <= 10000000000
        and (unregistered_ns is null or unregistered_ns > due_ns)
-       and (back_ns is null or back_ns > due_ns));
+       and (back_ns is null or back_ns > due_ns)
+       and not exists (select 1 from events as x
+                       where x.event = 'message_read' and x.message_id = owed_pushes.message_id and x.mono_ns <= due_ns
+                         and split_part(x.device, '/', 1) = split_part(owed_pushes.device, '/', 1)));
 
 -- exercised
 select count(*) from judged where in_time or not excused;

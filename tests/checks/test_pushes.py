@@ -62,6 +62,21 @@ def test_nobody_else_is_owed_a_push(verdict_on: Judge, builder: HistoryBuilder) 
     assert verdict_on("push_notified", builder) == Judged(exercised=0)
 
 
+@pytest.mark.parametrize(
+    ("reader", "read_s", "owed"),
+    [("bob/laptop", 7.9, False), ("bob/laptop", 8.1, True), ("carol/phone", 7.9, True)],
+    ids=["read elsewhere", "read too late", "read by somebody else"],
+)
+def test_what_was_read_on_another_device_needs_no_push(
+    verdict_on: Judge, reader: str, read_s: float, *, owed: bool
+) -> None:
+    """A service that has the mark may drop the push of a message that its person knows; due by 8.01."""
+    builder = away()
+    (message,) = write(builder, 5.0)
+    builder.read(message, reader, read_s)
+    assert kinds(verdict_on("push_notified", builder)) == ([("not_pushed", "s-m5")] if owed else [])
+
+
 def test_the_own_devices_of_the_sender_are_not_notified(verdict_on: Judge) -> None:
     """Alice's laptop is away and has a token; she knows what she wrote."""
     builder = HistoryBuilder().online("alice/phone", "alice/laptop").push_token("alice/laptop", 0.5)

@@ -93,6 +93,7 @@ class Owed:
             and self.facts.healed_ns - self.accepted_ns <= LONGEST_NS
             and all(ended_ns > due_ns for ended_ns in gone)
             and not self._back_by(due_ns)
+            and not self._read_by(due_ns)
         )
 
     @property
@@ -108,6 +109,17 @@ class Owed:
 
     def _back_by(self, due_ns: int) -> bool:
         return self.back_ns is not None and self.back_ns <= due_ns
+
+    def _read_by(self, due_ns: int) -> bool:
+        """Its person has read it on some device."""
+        return any(
+            event.event == "message_read"
+            and event.message_id == self.send.message_id
+            and event.device is not None
+            and person_of(event.device) == person_of(self.device)
+            and event.mono_ns <= due_ns
+            for event in self.facts.events
+        )
 
 
 def push_notified(facts: Facts, terms: Terms) -> Judged:
