@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from harness.core.stack import StackSpec, base_link
 from harness.stacks.api import Stack
+from harness.stacks.forms import CLIENT
 
 LOOK_EVERY_S = 0.2
 REST = 20
@@ -57,4 +58,4 @@ class BypassWatch:
 
 def client_services(spec: StackSpec) -> frozenset[str]:
     """Services that people talk to."""
-    return frozenset(link.service for link in spec.links.values() if link.source == "client")
+    return frozenset(link.service for link in spec.links.values() if link.source == CLIENT)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.core.plan import FaultPlan, ScenarioPlan
 from harness.core.stack import LinkSpec, StackSpec, base_link
+from harness.engine.bypass import client_services
 from harness.engine.options import RunOptions
 from harness.engine.slowness import NOTICEABLE_S, noticeable
 from harness.faults.registry import kinds
@@ -73,5 +74,4 @@ def _unproven(fault: FaultPlan, spec: StackSpec) -> str:
 
 def _met(link: LinkSpec, spec: StackSpec) -> bool:
     """Tell whether people meet what happens to a link: their own, and the ways of the services that answer them."""
-    answering = {way.service for way in spec.links.values() if way.source == CLIENT}
-    return link.service not in spec.providers and link.source in {CLIENT, *answering}
+    return link.service not in spec.providers and link.source in {CLIENT, *client_services(spec)}
