@@ -29,6 +29,10 @@ from harness.testing.xmpp_server import Scene, Wire, xmpp_server
 Made = Callable[..., XmppDriver]
 Connecting = Callable[..., AbstractAsyncContextManager[XmppSession]]
 
+BOUNCE = (
+    "<message type='error' id='c1'><error type='cancel'>"
+    "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+)
 SAID = Outgoing("c1", "alice+bob", "alice", "hello", 0)
 SM = "xmlns='urn:xmpp:sm:3'"
 ALICE = "from='alice@chat.test/phone' to='bob@chat.test'"
@@ -151,21 +155,25 @@ def test_nobody_else_sends_carbons(driver: Made, session: Connecting) -> None:
     assert item == Delivered("c8", "c8", "alice+bob", "alice", "true", via="live")
 
 
-def test_who_cannot_be_reached_does_not_undo_what_the_server_took(driver: Made, session: Connecting) -> None:
-    """The error came before the count, and says nothing of the stanza: the sender's archive has it."""
+def sent_and_heard(session: Connecting, driver: XmppDriver, answer: str) -> object:
+    """Send one message that is answered so; return its outcome and what the sender hears first."""
 
     async def scene(wire: Wire) -> None:
         await wire.logs_in()
         await wire.binds()
         await wire.hears("r")
-        why = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
-        wire.says(f"<message type='error' id='c1'>{why}</message><a {SM} h='3'/>")
+        wire.says(answer)
         await wire.hears("never")
 
     async def act(bob: XmppSession) -> object:
         return await bob.send(SAID, attempt=1), await first(bob)
 
-    assert play(session, driver(), scene, act) == (
+    return play(session, driver, scene, act)
+
+
+def test_who_cannot_be_reached_does_not_undo_what_the_server_took(driver: Made, session: Connecting) -> None:
+    """The error came before the count, and says nothing of the stanza: the sender's archive has it."""
+    assert sent_and_heard(session, driver(), f"{BOUNCE}<a {SM} h='3'/>") == (
         Accepted("c1", "alice+bob"),
         Bounced("c1", "c1", "service_unavailable"),
     )
@@ -231,19 +239,7 @@ def test_a_cursor_tells_archives_apart() -> None:
 
 def test_a_late_bounce_is_news_of_an_accepted_message(driver: Made, session: Connecting) -> None:
     """The acknowledgement came first, so the send was accepted; then the message came back."""
-
-    async def scene(wire: Wire) -> None:
-        await wire.logs_in()
-        await wire.binds()
-        await wire.hears("r")
-        why = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
-        wire.says(f"<a {SM} h='3'/><message type='error' id='c1'>{why}</message>")
-        await wire.hears("never")
-
-    async def act(bob: XmppSession) -> object:
-        return await bob.send(SAID, attempt=1), await first(bob)
-
-    assert play(session, driver(), scene, act) == (
+    assert sent_and_heard(session, driver(), f"<a {SM} h='3'/>{BOUNCE}") == (
         Accepted("c1", "alice+bob"),
         Bounced("c1", "c1", "service_unavailable"),
     )
