@@ -77,6 +77,17 @@ def test_what_was_read_on_another_device_needs_no_push(
     assert kinds(verdict_on("push_notified", builder)) == ([("not_pushed", "s-m5")] if owed else [])
 
 
+@pytest.mark.parametrize(("read", "owed"), [("c-m5.2", ["s-m5.4"]), ("c-else", ["s-m5", "s-m5.2", "s-m5.4"])])
+def test_who_reads_a_message_has_read_what_stands_before_it(verdict_on: Judge, read: str, owed: list[str]) -> None:
+    """A receipt of Matrix covers all before it in its room: the service drops those pushes too, and those alone."""
+    builder = away()
+    messages = write(builder, 5.0, 5.2, 5.4)
+    elsewhere = builder.send("else", 5.3, device="carol/phone", conversation="c2", seq=9)
+    builder.read(next(one for one in [*messages, elsewhere] if one.client_message_id == read), "bob/laptop", 7.9)
+    builder.push(elsewhere, BOB, 5.4).archive(["alice", "bob", "carol"], [*messages, elsewhere])
+    assert [message_id for _, message_id in kinds(verdict_on("push_notified", builder))] == owed
+
+
 def test_the_own_devices_of_the_sender_are_not_notified(verdict_on: Judge) -> None:
     """Alice's laptop is away and has a token; she knows what she wrote."""
     builder = HistoryBuilder().online("alice/phone", "alice/laptop").push_token("alice/laptop", 0.5)

@@ -111,14 +111,15 @@ class Owed:
         return self.back_ns is not None and self.back_ns <= due_ns
 
     def _read_by(self, due_ns: int) -> bool:
-        """Its person has read it on some device."""
+        """Its person has read it, or one behind it in the same conversation, on some device."""
+        own = _place(self.facts, self.send.message_id)
         return any(
-            event.event == "message_read"
-            and event.message_id == self.send.message_id
+            event.message_id == self.send.message_id or _before(own, _place(self.facts, event.message_id))
+            for event in self.facts.events
+            if event.event == "message_read"
             and event.device is not None
             and person_of(event.device) == person_of(self.device)
             and event.mono_ns <= due_ns
-            for event in self.facts.events
         )
 
 
@@ -204,6 +205,20 @@ def _owed(facts: Facts, terms: Terms) -> Iterator[Owed]:
             if push_ref and person_of(device) != send.started.sender and _away(facts, send, device):
                 back = [at for at, gone in _presence(facts, device) if not gone and at > send.accepted_ns]
                 yield Owed(facts, terms, send, device, push_ref, min(back, default=None))
+
+
+def _place(facts: Facts, message_id: str | None) -> tuple[str, int] | None:
+    """Where a message stands: its conversation and its first place in it, as the readings at the end have it."""
+    places = [
+        (event.conversation_id, event.conversation_seq)
+        for event in facts.readings
+        if event.message_id == message_id and event.conversation_id and event.conversation_seq is not None
+    ]
+    return min(places, default=None)
+
+
+def _before(one: tuple[str, int] | None, other: tuple[str, int] | None) -> bool:
+    return one is not None and other is not None and one[0] == other[0] and one[1] < other[1]
 
 
 def _registered(facts: Facts, device: str, before_ns: int) -> str | None:
