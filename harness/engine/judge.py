@@ -34,6 +34,18 @@ COUNTS_SQL = """
 SELECT (SELECT count(*) FROM events), count(*), count(*) FILTER (outcome = 'ok'), count(*) FILTER (outcome = 'unknown')
 FROM sends
 """
+# What the sender could not know, told by the readings at the end: one that holds it is enough, to miss it takes all.
+UNANSWERED_SQL = """
+WITH unanswered AS (
+    SELECT op, client_message_id IN (SELECT message FROM oracle) AS stored
+    FROM sends SEMI JOIN (SELECT op FROM attempts WHERE outcome = 'unknown') USING (op)
+),
+unread AS (
+    SELECT m.op FROM members AS m LEFT JOIN oracle_status AS o USING (person) WHERE NOT coalesce(o.complete, false)
+)
+SELECT count(*), count(*) FILTER (stored), count(*) FILTER (NOT stored AND op NOT IN (SELECT op FROM unread))
+FROM unanswered
+"""
 
 
 def judge_folder(path: Path, trouble: Sequence[Reason] = ()) -> RunResult:
@@ -155,7 +167,17 @@ def _doubts(integrity: Integrity) -> list[Reason]:
 
 def _counts(history: History) -> Counts:
     events, sent, accepted, unknown = history.rows(COUNTS_SQL)[0]
-    return Counts(events=events, sent=sent, accepted=accepted, unknown=unknown, torn_lines=history.integrity.torn_lines)
+    unanswered, stored, absent = history.rows(UNANSWERED_SQL)[0]
+    return Counts(
+        events=events,
+        sent=sent,
+        accepted=accepted,
+        unknown=unknown,
+        unanswered=unanswered,
+        unanswered_stored=stored,
+        unanswered_absent=absent,
+        torn_lines=history.integrity.torn_lines,
+    )
 
 
 def _not_judged(promises: Promises) -> tuple[str, ...]:

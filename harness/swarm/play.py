@@ -36,6 +36,7 @@ from harness.swarm.prompter import Prompter
 from harness.swarm.push_tokens import register_push_tokens
 from harness.swarm.tally import Tally
 from harness.swarm.timetable import Means, Timetable
+from harness.swarm.turnstile import Turnstile
 from harness.swarm.watches import Fired, Watches
 from harness.workloads.bodies import sentences
 
@@ -44,7 +45,9 @@ Told = Callable[[dict[str, Any]], None]
 
 SALT_LENGTH = 6
 DIALS_AT_ONCE = 64
-"""Logins and handshakes of a crowd: more at once would all take longer, and hold up whoever has a message to send."""
+DIALS_PER_S = 300
+"""Logins and handshakes of a crowd, in one process: more would all take longer, and hold up whoever has a message to
+send. When thousands are cut off, refused dials alone would take a whole core."""
 PINGS_PER_S = 100
 """Pings of a crowd, all together: with one a second each they would cost as much as its messages."""
 BEAT_S = 1.0
@@ -119,7 +122,7 @@ class Swarm:
             self._clock,
             self._spawn,
             self._habits,
-            asyncio.Semaphore(DIALS_AT_ONCE) if config.many else OPEN,
+            Turnstile(at_once=DIALS_AT_ONCE, per_s=DIALS_PER_S) if config.many else OPEN,
             self._heard if config.guests else None,
         )
 

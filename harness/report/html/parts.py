@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from harness.checks.catalogue import checks
 from harness.core.events import Event
-from harness.core.results import CheckResult, FaultResult, ResourceResult, RunResult
+from harness.core.results import CheckResult, Counts, FaultResult, ResourceResult, RunResult
 from harness.engine.verdict import GAP_TEXTS
 from harness.report.html.markup import Html, el, join
 from harness.report.html.scale import NEVER, since
@@ -132,6 +132,15 @@ def _figure(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _unanswered(counts: Counts) -> str | None:
+    """What became of messages whose sender was once left without an answer; nothing where there was none."""
+    if not counts.unanswered:
+        return None
+    stored, absent = counts.unanswered_stored, counts.unanswered_absent
+    open_ = counts.unanswered - stored - absent
+    return f"{counts.unanswered}: {stored} stored, {absent} absent" + (f", {open_} not to be told" if open_ else "")
+
+
 def facts_list(subject: Subject) -> Html:
     """Return what was run: all that it takes to compare two runs."""
     facts, result = subject.facts, subject.result
@@ -146,6 +155,7 @@ def facts_list(subject: Subject) -> Html:
         "attempt": str(facts.attempt) if facts.attempt > 1 else None,
         "parameters": pairs(facts.params) or None,
         "messages": f"{result.counts.sent} sent, {result.counts.accepted} accepted, {result.counts.unknown} unknown",
+        "without an answer at first": _unanswered(result.counts),
         "events": f"{result.counts.events}, {result.counts.torn_lines} torn lines",
         "versions": pairs(facts.versions),
         "promises": pairs(result.promises),
