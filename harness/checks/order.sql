@@ -54,16 +54,19 @@ live_moments as (
     from arrived where accepted_ns is not null
 ),
 live_bounds as (
-    select op, seen_on, acked, own_ns, max(came_ns) over sofar as bound_ns, arg_max(op, came_ns) over sofar as bound_op
+    select op, seen_on, connection, acked, own_ns, max(came_ns) over sofar as bound_ns, arg_max(op, came_ns) over sofar as bound_op
     from live_moments
     window sofar as (
         partition by conversation_id, lane, connection, seen_on, observer order by at_ns, acked, op rows unbounded preceding
     )
 ),
 live_breaks as (
-    select op, seen_on, min(own_ns) as own_ns, any_value(bound_op) as bound_op
+    select op, seen_on, min(own_ns) as own_ns, any_value(bound_op) as bound_op, arg_min(connection, own_ns) as connection
     from live_bounds where acked = 0 and bound_ns > own_ns
     group by op, seen_on
+),
+openings as (
+    select connection, min(mono_ns) as opened_ns from events where event = 'connection_opened' group by connection
 ),
 claims as (
     select message_id, conversation_id, conversation_seq, mono_ns from witnessed where event = 'server_accepted'
@@ -106,9 +109,12 @@ select
     s.client_message_id, s.message_id, s.conversation_id, b.seen_on, b.own_ns, 'recipient_online_delivered', null,
     concat('message ', coalesce(s.message_id, s.client_message_id), ' from ', s.device, ' began at ', at_s(s.started_ns),
            ', after ', coalesce(f.message_id, f.op), ' was acknowledged at ', at_s(f.accepted_ns), ', yet ', b.seen_on,
-           ' got it first on one live connection, at ', at_s(b.own_ns), '.'),
+           ' got it first on one live connection, at ', at_s(b.own_ns),
+           -- A device that comes back is told what was kept for it and what is new at the same time.
+           case when b.own_ns - o.opened_ns < 1000000000
+                then printf(', %d ms after that had opened', (b.own_ns - o.opened_ns) // 1000000) end, '.'),
     'live'
-from live_breaks as b join sends as s on s.op = b.op join sends as f on f.op = b.bound_op
+from live_breaks as b join sends as s on s.op = b.op join sends as f on f.op = b.bound_op left join openings as o using (connection)
 union all
 select
     n.client_message_id, d.message_id, d.conversation_id, null, d.mono_ns, 'stored', null,

@@ -5,6 +5,17 @@
 -- severity: major
 
 -- given
+-- What its reader's complete archive lacks cannot get through: its loss is the affair of acked_never_lost, if it is one.
+create or replace temp view lost as
+select m.op
+from sends as s
+join members as m using (op)
+join oracle_status as o on o.person = m.person and o.complete
+cross join run_times as t
+cross join settings as p
+anti join readings as r on r.person = m.person and r.message = s.client_message_id
+where s.accepted_ns <= t.oracle_ns and (p.retention_ns is null or s.accepted_ns >= t.oracle_ns - p.retention_ns);
+
 -- Each accepted message and device that still lacked it when the last fault was gone, with each connection that could bring it.
 create or replace temp view offers as
 select a.op, a.device, r.first_ns, c.lost_ns, greatest(a.accepted_ns, t.calm_ns) as since_ns,
@@ -14,7 +25,8 @@ cross join run_times as t
 cross join settings as p
 left join receipts as r on r.message = a.client_message_id and r.device = a.device
 join connections as c on c.device = a.device and c.lost_ns > greatest(a.accepted_ns, t.calm_ns)
-where a.accepted_ns <= t.final_ns and (a.accepted_ns >= t.calm_ns or r.first_ns is null or r.first_ns > t.calm_ns);
+where a.accepted_ns <= t.final_ns and (a.accepted_ns >= t.calm_ns or r.first_ns is null or r.first_ns > t.calm_ns)
+  and not (r.first_ns is null and a.op in (select op from lost));
 
 create or replace temp view overdue as
 select op, device, min(since_ns) as since_ns, min(due_ns) as due_ns, min(first_ns) as first_ns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,16 +21,20 @@ VERSION = "version"
 class Finding:
     """One listed finding: where it shows, by what, how often, and where that is written.
 
-    It shows in a run as a reason of ``verdict`` that names ``check``, or as the ``gap`` of a fault. With ``says``
-    every witness of the check has to contain these words: what else the check finds is not covered. ``rate`` is
-    ``always``, or how often it was seen in how many runs (``7/10``).
+    It is listed for ``scenarios``, or for all that have one of ``faults``; with both, for those among the first that
+    have one. It shows in a run as a reason of ``verdict`` that names ``check``, or as the ``gap`` of a fault. With
+    ``says`` every witness of the check has to contain these words: what else the check finds is not covered. ``rate``
+    is ``always``, or how often it was seen in how many runs (``7/10``).
     """
 
     id: str
-    scenarios: tuple[str, ...]
     rate: str
     text: str
     source: str
+    scenarios: tuple[str, ...] = ()
+    """Names of scenarios or of their entries; without any, every scenario."""
+    faults: tuple[str, ...] = ()
+    """Kinds of faults (``process.kill``), one of which a scenario has to have."""
     check: str | None = None
     gap: str | None = None
     says: str | None = None
@@ -44,9 +48,11 @@ class Finding:
         """Whether a run without it is a surprise."""
         return self.rate == ALWAYS
 
-    def concerns(self, scenario: str, entry: str, parameters: Mapping[str, str]) -> bool:
-        """Tell whether it is listed for a scenario, by its name or one entry of its matrix, on a stack so set up."""
-        if not {scenario, entry} & set(self.scenarios):
+    def concerns(self, scenario: str, entry: str, faults: Collection[str], parameters: Mapping[str, str]) -> bool:
+        """Tell whether it is listed for a scenario, by its name, one entry of its matrix or the kinds of its faults."""
+        if self.scenarios and not {scenario, entry} & set(self.scenarios):
+            return False
+        if self.faults and not set(faults) & set(self.faults):
             return False
         if self.versions and parameters.get(VERSION, "") not in VersionRange.parse(self.versions):
             return False

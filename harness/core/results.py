@@ -98,7 +98,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int = 0
     """Messages whose sender never learnt what became of them."""
     unanswered: int = 0
-    """Messages of which one attempt or more ended without an answer; the next two tell where the readings found them."""
+    """Messages of which an attempt or more ended without an answer; the next two: what the readings told of them."""
     unanswered_stored: int = 0
     unanswered_absent: int = 0
     torn_lines: int = 0

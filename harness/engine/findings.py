@@ -15,7 +15,8 @@ from harness.core.verdicts import Verdict
 
 def listed(plan: ScenarioPlan, spec: StackSpec) -> tuple[Finding, ...]:
     """Return the findings that are listed for a scenario on this stack, at its version and with its parameters."""
-    return tuple(one for one in spec.findings if one.concerns(plan.name, plan.id, spec.parameters))
+    kinds = {fault.kind for fault in plan.faults}
+    return tuple(one for one in spec.findings if one.concerns(plan.name, plan.id, kinds, spec.parameters))
 
 
 def settled(result: RunResult, findings: Sequence[Finding]) -> RunResult:

@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from harness.checks.catalogue import checks
 from harness.core.findings import VERSION, Finding
 from harness.core.verdicts import Verdict
+from harness.faults.registry import kinds as fault_kinds
 from harness.scenario.mistakes import Mistake
 from harness.scenario.scene import unknown
 from harness.scenario.stackmodel import FindingModel, StackModel
 
 
 def check_findings(model: StackModel) -> Iterator[Mistake]:
-    """Yield what is wrong with the findings: names of checks and parameters that there are not."""
+    """Yield what is wrong with the findings: names of checks, faults and parameters that there are not."""
     for name, finding in model.findings.items():
         if finding.check is not None and finding.check not in (known := checks()):
             yield unknown("check", finding.check, ("findings", name, "check"), known)
+        for index, kind in enumerate(finding.faults):
+            if kind not in (kinds := fault_kinds()):
+                yield unknown("fault kind", kind, ("findings", name, "faults", index), kinds)
         for parameter in finding.given:
             if parameter not in model.parameters:
                 yield unknown(
@@ -36,6 +40,7 @@ def _finding(name: str, model: FindingModel) -> Finding:
     return Finding(
         id=name,
         scenarios=tuple(model.scenarios),
+        faults=tuple(model.faults),
         check=model.check,
         gap=model.gap,
         says=model.says,

@@ -298,8 +298,9 @@ class FindingModel(Section):
     """What the server is known to do otherwise than promised: a run that shows it, and nothing else, is as expected."""
 
     scenarios: list[str] = Field(
-        min_length=1, description="names of scenarios, or of single entries: 'bad-day[cut=1s]'"
+        default=[], description="names of scenarios, or of single entries: 'bad-day[cut=1s]'; without it, all"
     )
+    faults: list[str] = Field(default=[], description="kinds of faults, one of which a scenario has to have")
     check: str | None = Field(default=None, description="the check that finds it")
     gap: str | None = Field(default=None, description="the gap of a fault as which it shows, 'not_recovered'")
     says: str | None = Field(
@@ -320,6 +321,8 @@ class FindingModel(Section):
     def _one_sign(self) -> Self:
         if self.check is None and self.gap is None:
             raise ValueError("give the 'check' that finds it, or the 'gap' of a fault as which it shows")
+        if not self.scenarios and not self.faults and self.says is None:
+            raise ValueError("give the 'scenarios' or the 'faults' that show it, or what the check 'says' of it alone")
         return self
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 
 class Turnstile:
-    """An asynchronous context manager that lets in ``at_once`` at a time and ``per_s`` a second, in order of arrival."""
+    """Asynchronous context manager that lets in ``at_once`` at a time and ``per_s`` a second, in order of arrival."""
 
     def __init__(self, *, at_once: int, per_s: float) -> None:
         self._room = asyncio.Semaphore(at_once)

@@ -123,6 +123,19 @@ def test_a_message_that_vanished_later_names_the_next_fault(tmp_path: Path, prom
     assert result.witnesses[0].faults == ("crash",)
 
 
+@pytest.mark.parametrize(
+    ("back_s", "told"), [(2.5, ", at 3.020 s, 520 ms after that had opened."), (1.5, ", at 3.020 s.")]
+)
+def test_what_overtook_on_a_return_is_told_apart(tmp_path: Path, promises: Promises, back_s: float, told: str) -> None:
+    """A device that comes back is told what was kept for it and what is new at the same time: there it mixes up."""
+    builder = HistoryBuilder().online(*DEVICES).lose("bob/phone", 1.0).connect("bob/phone", back_s)
+    first, second = builder.send("m1", 2.0), builder.send("m2", 3.0)
+    builder.live(second, "bob/phone", 3.02).live(first, "bob/phone", 3.05).archive(PEOPLE, [first, second])
+    with history_of(builder, tmp_path) as history:
+        [witness] = one(run_checks(history, promises, []), "order").witnesses
+    assert witness.text.endswith(f"got it first on one live connection{told}")
+
+
 @pytest.mark.parametrize(("minimum", "verdict"), [(2, Verdict.PASS), (3, Verdict.INCONCLUSIVE)])
 def test_the_minimum_of_a_check_is_asked_of_a_required_one(
     healthy: History, promises: Promises, minimum: int, verdict: Verdict

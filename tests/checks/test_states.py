@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from harness.checks.oracles import Judged
 from harness.core.axes import PRECEDENCES, TRANSITIONS, Axis, printable
 from harness.core.events import EVENT_NAMES
+from harness.core.stack import Promises
 from harness.testing.histories import HistoryBuilder, Message
 
 Judge = Callable[..., Judged]
@@ -143,6 +146,20 @@ def test_a_connected_device_gets_a_message_in_time(verdict_on: Judge, came_s: fl
     found = verdict_on("recovered", builder)
     assert found.exercised == 1
     assert kinds(found) == ([("late", "bob/phone")] if late else [])
+
+
+@pytest.mark.parametrize(
+    ("complete", "kept_s", "late"),
+    [(True, math.inf, []), (False, math.inf, [("late", "bob/phone")]), (True, 1.0, [("late", "bob/phone")])],
+    ids=["lost", "reading cut short", "no longer kept"],
+)
+def test_what_is_lost_for_good_is_not_also_late(
+    verdict_on: Judge, promises: Promises, complete: bool, kept_s: float, late: list[tuple[str, str]]
+) -> None:
+    """Its loss is the finding of acked_never_lost; nothing but a complete reading in time tells that it is lost."""
+    builder, message = cut()
+    builder.archive(["alice"], [message]).archive(["bob"], [], complete=complete)
+    assert kinds(verdict_on("recovered", builder, promises=replace(promises, retention_s=kept_s))) == late
 
 
 def test_time_runs_from_the_last_heal_for_what_waited(verdict_on: Judge) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.places import scenarios_folder
-from harness.testing.chat_servers import required
-from harness.testing.lacking import lacking
+from harness.testing.chat_servers import Server, required
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -19,24 +18,27 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 
 @pytest.mark.parametrize(
-    "stack",
-    ["reference", "synapse", "prosody", "ejabberd", "tencent", "docs/mapping-stack.yaml", "docs/stdio-stack.yaml"],
+    ("stack", "server"),
+    [
+        ("reference", None),
+        ("synapse", "synapse"),
+        ("prosody", "prosody"),
+        ("ejabberd", "ejabberd"),
+        ("tencent", None),
+        (str(EXAMPLES / "mapping-stack.yaml"), None),
+        (str(EXAMPLES / "stdio-stack.yaml"), None),
+    ],
+    ids=lambda value: Path(value).stem if value else "",
 )
-def test_every_unknown_outcome_is_found_stored_or_absent(stack: str, tmp_path: Path) -> None:
+def test_every_unknown_outcome_is_found_stored_or_absent(stack: str, server: Server | None, tmp_path: Path) -> None:
     """Through a lost answer, a cut, and a kill with a restart; but for listed findings, the server loses nothing."""
-    name = _named(stack)
-    words = ["run", str(scenarios_folder() / "send-storm.chaos.yaml"), "--stack", name, "--json", "--out", str(tmp_path)]
-    ended = subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", *words], capture_output=True, text=True, check=False
-    )
+    if server:
+        required(server)
+    storm = str(scenarios_folder() / "send-storm.chaos.yaml")
+    argv = [sys.executable, "-m", "harness.cli.main", "run", storm, "--stack", stack, "--json", "--out", str(tmp_path)]
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     [played] = json.loads(ended.stdout)["runs"]
     counts = played["counts"]
     assert ended.returncode == 0, played["reasons"]
     assert counts["unanswered"] >= 1
     assert counts["unanswered_stored"] + counts["unanswered_absent"] == counts["unanswered"]
-
-
-def _named(stack: str) -> str:
-    if stack in ("prosody", "ejabberd"):
-        required(stack)
-    return str(EXAMPLES / stack.removeprefix("docs/")) if stack.startswith("docs/") else stack

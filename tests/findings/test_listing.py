@@ -47,6 +47,19 @@ def test_a_stack_of_ones_own_may_list_findings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("faults: [network.downstream_blackhole]", ["slow-start"]),
+        ("faults: [process.kill]", []),
+        ("says: ms after that had opened", ["slow-start"]),
+    ],
+)
+def test_a_finding_may_hold_for_every_scenario_with_such_a_fault(tmp_path: Path, where: str, shown: list[str]) -> None:
+    """What a server loses when it is killed it loses in any scenario that kills it; words alone hold everywhere."""
+    assert _load(tmp_path, STACK.replace("scenarios: [lost-answer]", where)) == shown
+
+
+@pytest.mark.parametrize(
     ("old", "new", "text"),
     [
         ("check: recovered", "check: recoverd", "no check is called 'recoverd'"),
@@ -56,7 +69,8 @@ def test_a_stack_of_ones_own_may_list_findings(tmp_path: Path) -> None:
         ("{mode: [fast]}", "{mood: [fast]}", "no parameter is called 'mood'"),
         ("    check: recovered\n", "", "give the 'check' that finds it"),
         ('version: {default: "2.1"}, ', "", "the stack has no parameter 'version'"),
-        ("scenarios: [lost-answer]", "scenarios: []", "this must not be empty"),
+        ("    scenarios: [lost-answer]\n", "", "give the 'scenarios' or the 'faults' that show it"),
+        ("scenarios: [lost-answer]", "faults: [process.kil]", "no fault kind is called 'process.kil'"),
     ],
 )
 def test_a_wrong_entry_is_told_with_its_place(tmp_path: Path, old: str, new: str, text: str) -> None:

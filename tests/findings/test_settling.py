@@ -77,8 +77,8 @@ def test_it_concerns_its_scenarios_releases_and_parameters(finding: Listed) -> N
     """By the scenario's name or one entry of its matrix, and by what the stack was set to."""
     one = finding(versions=">=1.80, <1.164", given={"push_log": ("INFO",)})
     at = {"version": "1.163.2", "push_log": "INFO"}
-    assert one.concerns("bad-day", "bad-day[cut=1s]", at)
-    assert finding(scenarios=("bad-day[cut=1s]",)).concerns("bad-day", "bad-day[cut=1s]", at)
-    assert not one.concerns("good-day", "good-day", at)
-    assert not one.concerns("bad-day", "bad-day", at | {"version": "1.55.2"})
-    assert not one.concerns("bad-day", "bad-day", at | {"push_log": "ERROR"})
+    assert one.concerns("bad-day", "bad-day[cut=1s]", [], at)
+    assert finding(scenarios=("bad-day[cut=1s]",)).concerns("bad-day", "bad-day[cut=1s]", [], at)
+    assert not one.concerns("good-day", "good-day", [], at)
+    assert not one.concerns("bad-day", "bad-day", [], at | {"version": "1.55.2"})
+    assert not one.concerns("bad-day", "bad-day", [], at | {"push_log": "ERROR"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 import time
@@ -34,15 +33,13 @@ from harness.drivers.matrix.session import MatrixSession
 from harness.scenario.stackfile import load_stack
 from harness.stacks.api import Limits, Order, Stack
 from harness.stacks.launchers import launcher as launcher_of
-from harness.stacks.venvs import cache_folder
 from harness.stacks.watcher_client import Watcher
 from harness.testing import data_servers
+from harness.testing.chat_servers import required
 from harness.testing.container_engine import required_engine
-from harness.testing.lacking import lacking
 
 pytestmark = pytest.mark.slow
 
-VERSION = load_stack("synapse").parameters["version"]
 PEOPLE = ("alice", "bob")
 PATIENCE_S = 240
 IN_CONTAINERS = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -100,8 +97,7 @@ async def meeting(
 @pytest.fixture
 def play(tmp_path: Path, request: pytest.FixtureRequest) -> Play:
     """Runs a scene on a server; parameters of the stack and ``timeline`` of the driver by the marker ``params``."""
-    if not list(cache_folder(os.environ).glob(f"matrix-synapse-{VERSION}-*/bin/python")):
-        lacking("synapse", f"Synapse {VERSION} is not installed: chat-chaos run --stack synapse does that")
+    required("synapse")
     parameters = dict(getattr(request, "param", {}))
     others = {name: parameters.pop(name) for name in ("timeline", "launcher") if name in parameters}
     if parameters.get("storage") == "postgres":

@@ -27,7 +27,7 @@ def acked_never_lost(facts: Facts, terms: Terms) -> Judged:
 
 
 def _lost_or_missing(facts: Facts, send: Send, readers: set[str], synced: set[str]) -> set[Key]:
-    found_by = {event.recipient for event in facts.readings if facts.message(event) == send.client_message_id}
+    found_by = _found_by(facts, send)
     if (facts.members(send) & readers) - found_by:
         return {("lost", send.client_message_id, send.message_id or "", "")}
     if not found_by or (send.accepted_ns or 0) > facts.final_ns:
@@ -37,6 +37,19 @@ def _lost_or_missing(facts: Facts, send: Send, readers: set[str], synced: set[st
         for device in facts.audience(send) & synced
         if (send.client_message_id, device) not in facts.first_on
     }
+
+
+def _found_by(facts: Facts, send: Send) -> set[str | None]:
+    return {event.recipient for event in facts.readings if facts.message(event) == send.client_message_id}
+
+
+def lost(facts: Facts, terms: Terms, send: Send) -> bool:
+    """Whether a complete reading lacks an acknowledged message that was to be kept as long."""
+    accepted_ns = send.accepted_ns
+    if accepted_ns is None or accepted_ns > facts.oracle_ns:
+        return False
+    kept = terms.retention_ns is None or accepted_ns >= facts.oracle_ns - terms.retention_ns
+    return kept and bool((facts.members(send) & facts.complete_readers()) - _found_by(facts, send))
 
 
 def _altered(facts: Facts, send: Send) -> set[Key]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.checks.oracles.facts import Facts, Judged, Key, Link, Terms
+from harness.checks.oracles.loss import lost
 from harness.checks.oracles.sends import Send
 
 
@@ -50,8 +51,11 @@ def _pairs(facts: Facts, terms: Terms) -> Iterator[_Pair]:
         accepted = send.accepted_ns
         if accepted is None or accepted > facts.final_ns:
             continue
+        gone = lost(facts, terms, send)
         for device in facts.audience(send):
             first = facts.first_on.get((send.client_message_id, device))
+            if gone and first is None:
+                continue
             if accepted >= facts.calm_ns or first is None or first > facts.calm_ns:
                 since = max(accepted, facts.calm_ns)
                 mine = [link for link in links if link.device == device and link.lost_ns > since]
