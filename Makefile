@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint docs docker-base images soak bench-proxy bench-recorder bench-load clean
+.PHONY: help demo test lint docs docker-base images soak soak-servers bench-proxy bench-recorder bench-load clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,13 @@ images: $(READY) ## build the images that the docker launcher needs and this mac
 
 soak: $(READY) ## 200 runs of the catalogue on a busy machine: no false alarm
 	$(BIN)/python benchmarks/soak.py
+
+RUNS := 30
+soak-servers: $(READY) ## the real servers, RUNS=30 times without faults and with those of the network
+	@set -e; for stack in prosody ejabberd synapse; do for faults in none network; do \
+	  echo "$$stack, faults: $$faults"; \
+	  $(BIN)/python benchmarks/soak.py --stack $$stack --faults $$faults --runs $(RUNS) --jobs 4 --load 0; \
+	done; done
 
 bench-proxy: $(READY) ## throughput and latency through the proxies
 	$(BIN)/python benchmarks/bench_proxy.py
