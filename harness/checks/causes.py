@@ -87,7 +87,9 @@ def in_turn(causes: Sequence[Cause], most: int) -> tuple[Witness, ...]:
 def _lives(history: History) -> dict[str, tuple[int, int]]:
     """From the first attempt of each violated message to the last thing seen of it before the final reading."""
     found = history.rows(
-        "select s.client_message_id, s.started_ns, max(e.mono_ns) from sends as s"
+        "with begun as (select client_message_id, started_ns from sends"
+        " union all select client_message_id, started_ns from device_mail)"
+        " select s.client_message_id, s.started_ns, max(e.mono_ns) from begun as s"
         " semi join found as f on f.client_message_id = s.client_message_id"
         " join events as e on e.client_message_id = s.client_message_id"
         " where e.observer in ('client', 'wire') and e.mono_ns < (select final_ns from run_times) group by all"

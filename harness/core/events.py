@@ -119,6 +119,12 @@ EVENT_NAMES = frozenset(
         "sync_gap_filled",
         # a client program of the user's ended, fell silent or wrote what is no line
         "client_broken",
+        # a message to one device of somebody, in no conversation: on its way, there, and known to be there
+        "to_device_send_started",
+        "to_device_accepted",
+        "to_device_send_failed",
+        "to_device_arrived",
+        "to_device_confirmed",
         # who may see a conversation: beginning and end of each change, as its actor saw it
         "membership_changing",
         "membership_changed",
@@ -145,6 +151,11 @@ EVENT_NAMES = frozenset(
         "writer_closed",
     }
 )
+
+SENDING = frozenset({"client_send_started", "to_device_send_started"})
+ACCEPTING = frozenset({"server_accepted", "to_device_accepted"})
+FAILING = frozenset({"client_send_failed", "to_device_send_failed"})
+"""The beginning of an attempt and its two ends, of a message in a conversation or to a single device."""
 
 BY_SEVERAL_WAYS = ("recipient_online_delivered", "recipient_synced")
 _VIA = " via "

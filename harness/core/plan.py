@@ -78,7 +78,17 @@ class BlockWorkload:
     kind: Literal["block"] = "block"
 
 
-Workload = DirectWorkload | OfflineWorkload | GroupWorkload | BlockWorkload
+@dataclass(frozen=True, slots=True)
+class ToDeviceWorkload:
+    """``sender`` sends each device of ``recipient`` messages of its own, as keys are sent, at ``rate_per_s``."""
+
+    sender: str
+    recipient: str
+    rate_per_s: float
+    kind: Literal["to_device"] = "to_device"
+
+
+Workload = DirectWorkload | OfflineWorkload | GroupWorkload | BlockWorkload | ToDeviceWorkload
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,16 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
+class ToDevice:
+    """One message to one device (``bob/phone``) of somebody; the same ``id``, which arrives with it, every time."""
+
+    id: str
+    recipient: str
+    device: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The acknowledgement reached the client."""
 
@@ -134,6 +144,26 @@ class Bounced:
     message_id: str
     client_message_id: str
     error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForDevice:
+    """A message to this very device; it may come again until the service knows that it is there.
+
+    ``via`` is ``sync`` where the device had asked for it without a word of what it has: then it may come at any time.
+    """
+
+    id: str
+    sender: str
+    body: str
+    via: Via = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The service knows now that this device has these messages to it, and may forget them."""
+
+    ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +232,7 @@ class Stored:
     server_time_ns: int | None = None
 
 
-Incoming = Delivered | Bounced | Receipt | TokenRejected | Closed
+Incoming = Delivered | Bounced | ForDevice | Confirmed | Receipt | TokenRejected | Closed
 
 
 class Session(Protocol):
@@ -265,6 +295,19 @@ class Groups(Protocol):
 
     async def unblock(self, user: str) -> Refused | Unknown | None:
         """Take a block back."""
+        ...
+
+
+@runtime_checkable
+class DeviceMessages(Protocol):
+    """What a session can do besides where messages can be sent to single devices.
+
+    Those to its own come by ``incoming``. It tells the service that one is there, which ``Confirmed`` says in the end,
+    only after whoever reads ``incoming`` has asked for the next item: what was not taken must be able to come again.
+    """
+
+    async def send_to_device(self, message: ToDevice) -> Refused | Unknown | None:
+        """Send once and wait for the answer; None: the service keeps it for the device."""
         ...
 
 

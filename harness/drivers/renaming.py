@@ -16,8 +16,10 @@ from harness.drivers.api import (
     Credential,
     Delivered,
     Device,
+    DeviceMessages,
     Driver,
     Endpoint,
+    ForDevice,
     Group,
     Groups,
     Incoming,
@@ -32,6 +34,7 @@ from harness.drivers.api import (
     Resumption,
     Session,
     Stored,
+    ToDevice,
     Unknown,
 )
 
@@ -88,7 +91,7 @@ class RenamingDriver:
         )
         if isinstance(session, Refused | Unknown):
             return session
-        return (_GroupSession if isinstance(session, Groups) else _Session)(session, self._names)
+        return _renamed(session, self._names)
 
     async def read_all(self, account: Account, at: Endpoint) -> AsyncIterator[Stored]:
         """Read the account's archive."""
@@ -120,6 +123,8 @@ class _Session:
             match item:
                 case Delivered():
                     yield self._delivered(item)
+                case ForDevice():
+                    yield replace(item, sender=self._names.here(item.sender))
                 case Receipt():
                     yield replace(item, by=self._names.here(item.by))
                 case _:
@@ -167,3 +172,20 @@ class _GroupSession(_Session):
 
     async def unblock(self, user: str) -> Refused | Unknown | None:
         return await self._groups.unblock(self._names.there(user))
+
+
+class _DeviceSession(_GroupSession):
+    def __init__(self, inner: Session, names: Names) -> None:
+        super().__init__(inner, names)
+        assert isinstance(inner, DeviceMessages)  # noqa: S101 - as above
+        self._devices: DeviceMessages = inner
+
+    async def send_to_device(self, message: ToDevice) -> Refused | Unknown | None:
+        return await self._devices.send_to_device(replace(message, recipient=self._names.there(message.recipient)))
+
+
+def _renamed(session: Session, names: Names) -> _Session:
+    """Wrap a session as one that can do the same; whoever has messages to devices has groups."""
+    if not isinstance(session, Groups):
+        return _Session(session, names)
+    return (_DeviceSession if isinstance(session, DeviceMessages) else _GroupSession)(session, names)

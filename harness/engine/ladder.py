@@ -58,6 +58,10 @@ WITH flights AS (
     FROM audience JOIN sends USING (op)
     LEFT JOIN receipts ON receipts.message = sends.client_message_id AND receipts.device = audience.device
     WHERE list_contains($devices, audience.device)
+    UNION ALL
+    SELECT client_message_id, started_ns, accepted_ns FROM device_mail WHERE list_contains($devices, sent_by)
+    UNION ALL
+    SELECT client_message_id, started_ns, first_ns FROM device_mail WHERE list_contains($devices, device)
 )
 SELECT count(DISTINCT op) FROM flights WHERE left_ns <= $ended AND (arrived_ns IS NULL OR arrived_ns >= $began)
 """

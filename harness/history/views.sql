@@ -149,6 +149,31 @@ select
 from deliveries
 group by message, device;
 
+-- One row per message to a single device: its send, and when it first came there.
+create table device_mail as
+with sent as (
+    select
+        client_message_id,
+        min(detail->>'to') as device,
+        min(device) as sent_by,
+        count(distinct coalesce(attempt, 1)) filter (event = 'to_device_send_started') as attempts,
+        min(mono_ns) filter (event = 'to_device_send_started') as started_ns,
+        min(mono_ns) filter (event = 'to_device_accepted') as accepted_ns,
+        min(body_digest) filter (event = 'to_device_send_started') as body_digest
+    from witnessed
+    where event in ('to_device_send_started', 'to_device_accepted') and client_message_id is not null and detail->>'to' is not null
+    group by client_message_id
+)
+select
+    s.*,
+    min(a.mono_ns) as first_ns,
+    min(a.mono_ns) filter (a.body_digest <> s.body_digest) as altered_ns
+from sent as s
+left join witnessed as a
+  on a.event = 'to_device_arrived' and a.client_message_id = s.client_message_id and a.device = s.device
+where s.started_ns is not null
+group by all;
+
 create table devices as
 select
     device,

@@ -75,6 +75,10 @@ def _synced(event: Event, _: Facts) -> str:
     return f"pulls it by a sync from cursor {event.cursor_from or 'none'} to {event.cursor_to or 'none'}"
 
 
+def _to_device(event: Event, facts: Facts) -> str:
+    return f"{_started(event, facts)}, to the device {(event.detail or {}).get('to')} alone"
+
+
 def _receipt(event: Event, _: Facts) -> str:
     state = "read" if event.event == "read_receipt_received" else "delivered"
     return f"is told: {state} by {event.sender}" if event.sender else f"is told: {state}"
@@ -130,5 +134,10 @@ _WORDS: dict[str, Callable[[Event, Facts], str]] = {
     "push_failed": _not_pushed,
     "push_displayed": lambda event, _: f"shows the push on {event.device}",
     "rate_limited": _limited,
+    "to_device_send_started": _to_device,
+    "to_device_accepted": lambda _event, _facts: "is told that it is kept for the device",
+    "to_device_send_failed": _failed,
+    "to_device_arrived": lambda event, _: f"receives it, to this device alone{_on(event)}",
+    "to_device_confirmed": lambda _event, _facts: "has told the service that it is there",
     "oracle_read": _in_archive,
 }

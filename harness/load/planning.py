@@ -15,6 +15,7 @@ from harness.core.plan import (
     PhasePlan,
     ScenarioPlan,
     SloPlan,
+    ToDeviceWorkload,
     Workload,
 )
 from harness.faults.registry import kinds
@@ -100,7 +101,7 @@ def _named(plan: ScenarioPlan) -> Iterator[str]:
 def people_of(workload: Workload) -> frozenset[str]:
     """Return who takes part in a workload."""
     match workload:
-        case DirectWorkload():
+        case DirectWorkload() | ToDeviceWorkload():
             return frozenset({workload.sender, workload.recipient})
         case GroupWorkload():
             return frozenset({*workload.members, *(person for _, person in workload.joins)})

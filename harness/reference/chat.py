@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from starlette.applications import Starlette
 
-from harness.reference import accounts, feeds, limits, membership, messages, push_store, tokens
+from harness.reference import accounts, device_mail, feeds, limits, membership, messages, push_store, tokens
 from harness.reference.accounts import Accounts
 from harness.reference.bus import Bus, Ended, NoBus
 from harness.reference.clock import system_clock
@@ -54,7 +54,9 @@ from harness.reference.upgrade import Upgrade
 from harness.reference.upkeep import Upkeep
 from harness.reference.web import on_refused, on_storage_failed
 
-SCHEMA = "".join(part.SCHEMA for part in (accounts, tokens, membership, messages, feeds, push_store, limits))
+SCHEMA = "".join(
+    part.SCHEMA for part in (accounts, tokens, membership, messages, feeds, push_store, limits, device_mail)
+)
 EXIT_WRONG_SETTINGS = 2
 EXIT_CANNOT_START = 3
 GRACE_S = 1
@@ -111,16 +113,17 @@ def assemble(settings: Settings, parts: Parts) -> Service:
     push_store = parts.push_store(database, enabled=settings.push_url is not None)
     push_worker = parts.push_worker(push_store, sessions, write_line, settings.push_url)
     store = parts.messages(database, parts.deduplication(), parts.audience(), push_store, system_clock)
+    mail = parts.device_mail(database, sessions)
     fanout = Fanout(sessions, Feeds(database), bus, push_worker.needless)
-    chat = parts.chat(store, tokens, limiter, fanout, push_worker, write_line)
-    live = Live(tokens, fanout, chat, write_line, system_clock)
+    chat = parts.chat(store, tokens, limiter, fanout, push_worker, mail, write_line)
+    live = Live(tokens, fanout, mail, chat, write_line, system_clock)
     routes = [
         *AccountsHttp(Accounts(database), tokens, write_line, settings.advertised_url).routes(),
         *ChatHttp(tokens, chat, store, bus, write_line).routes(),
-        *PeopleHttp(tokens, Membership(database), push_store, write_line).routes(),
+        *PeopleHttp(tokens, Membership(database), push_store, mail, write_line).routes(),
     ]
     app = Starlette(routes=routes, exception_handlers={Refused: on_refused, StorageFailed: on_storage_failed})
-    upkeep = Upkeep(bus, fanout, sessions, tokens, push_worker, shared=database.shared)
+    upkeep = Upkeep(bus, fanout, sessions, tokens, push_worker, mail, shared=database.shared)
     return Service(app, live.protocol, database, store, sessions, limiter, tokens, push_store, push_worker, upkeep)
 
 

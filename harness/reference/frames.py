@@ -105,6 +105,15 @@ class Post(Draft, frozen=True, kw_only=True):
     type: str = "text"
 
 
+class DeviceDraft(Struct, frozen=True, kw_only=True):
+    """The body of ``POST /v1/device-messages``: a message to one device of somebody."""
+
+    to: ShortText
+    device: ShortText
+    id: ShortText
+    body: Annotated[str, Meta(min_length=1)]
+
+
 class Mark(Struct, frozen=True, kw_only=True, tag="receipt"):
     """A client tells that its device got or opened a message."""
 
@@ -121,7 +130,15 @@ class Sync(Struct, frozen=True, kw_only=True, tag="sync"):
     limit: Annotated[int, Meta(ge=1)] = DEFAULT_PAGE
 
 
-Request = Send | Mark | Sync
+class Confirm(Struct, frozen=True, kw_only=True, tag="confirm"):
+    """A client tells that a message to its device is there: it need not come again."""
+
+    ref: ShortText
+    sender: ShortText
+    id: ShortText
+
+
+Request = Send | Mark | Sync | Confirm
 
 
 class Message(Struct, frozen=True, kw_only=True, tag="message"):
@@ -149,7 +166,7 @@ class Ack(Struct, frozen=True, kw_only=True, tag="ack"):
 
 
 class Ok(Struct, frozen=True, tag="ok"):
-    """The receipt was taken."""
+    """The receipt, or the word that a message to the device is there, was taken."""
 
     ref: str
 
@@ -181,7 +198,15 @@ class Page(Struct, frozen=True, kw_only=True, tag="page"):
     more: bool
 
 
-Frame = Message | Ack | Ok | Error | Receipt | Page
+class DeviceMessage(Struct, frozen=True, kw_only=True, tag="to_device"):
+    """A message to this device alone, kept for it until it is confirmed."""
+
+    id: str
+    sender: str
+    body: str
+
+
+Frame = Message | Ack | Ok | Error | Receipt | Page | DeviceMessage
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):

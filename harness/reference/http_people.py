@@ -1,4 +1,4 @@
-"""The HTTP endpoints of groups, blocks and push tokens: whom messages are for, and how they are told."""
+"""The HTTP endpoints of groups, blocks, push tokens and messages to devices: whom things are for, how they are told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from harness.reference.frames import Members, PushToken, Refused
+from harness.reference.device_mail import DeviceMail
+from harness.reference.frames import DeviceDraft, Members, PushToken, Refused
 from harness.reference.log import Log
 from harness.reference.membership import Membership
 from harness.reference.push_store import PushStore
@@ -15,12 +16,13 @@ from harness.reference.web import answer, bearer, body_of
 
 
 class PeopleHttp:
-    """Groups, blocks and push tokens, each for the caller alone."""
+    """Groups, blocks and push tokens, each for the caller alone, and the caller's messages to devices."""
 
-    def __init__(self, tokens: Tokens, membership: Membership, push: PushStore, log: Log) -> None:
+    def __init__(self, tokens: Tokens, membership: Membership, push: PushStore, mail: DeviceMail, log: Log) -> None:
         self._tokens = tokens
         self._membership = membership
         self._push = push
+        self._mail = mail
         self._log = log
 
     def routes(self) -> list[Route]:
@@ -33,6 +35,7 @@ class PeopleHttp:
             Route("/v1/blocks/{user}", self._unblock, methods=["DELETE"]),
             Route("/v1/push-token", self._register, methods=["PUT"]),
             Route("/v1/push-token", self._unregister, methods=["DELETE"]),
+            Route("/v1/device-messages", self._to_device, methods=["POST"]),
         ]
 
     async def _caller(self, request: Request) -> Identity:
@@ -82,3 +85,9 @@ class PeopleHttp:
         await self._push.unregister(caller.user, caller.device)
         self._log("push_token_unregistered", user=caller.user, device=caller.device)
         return answer({"registered": False})
+
+    async def _to_device(self, request: Request) -> Response:
+        caller, draft = await self._caller(request), await body_of(request, DeviceDraft)
+        fresh = await self._mail.put(caller.user, draft)
+        self._log("device_message_stored", sender=caller.user, recipient=draft.to, device=draft.device, fresh=fresh)
+        return answer({"id": draft.id}, 201 if fresh else 200)

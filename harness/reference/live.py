@@ -9,6 +9,7 @@ from typing import Any
 from uvicorn.server import ServerState
 
 from harness.reference.clock import Clock
+from harness.reference.device_mail import DeviceMail
 from harness.reference.fanout import Fanout
 from harness.reference.frames import (
     CLOSE_ABNORMAL,
@@ -34,9 +35,10 @@ CLOSE_WITHIN_S = 1.0
 class Live:
     """Opens, serves and ends live connections."""
 
-    def __init__(self, tokens: Tokens, fanout: Fanout, chat: Chat, log: Log, clock: Clock) -> None:
+    def __init__(self, tokens: Tokens, fanout: Fanout, mail: DeviceMail, chat: Chat, log: Log, clock: Clock) -> None:
         self._tokens = tokens
         self._fanout = fanout
+        self._mail = mail
         self._chat = chat
         self._log = log
         self._clock = clock
@@ -51,9 +53,7 @@ class Live:
             identity = await self._tokens.identify(bearer(upgrade.headers))
             place = await self._fanout.place(identity.user)
         except (Refused, StorageFailed) as cause:
-            answer = refusal(cause) if isinstance(cause, Refused) else unavailable()
-            self._log("upgrade_refused", error_code=cause.code if isinstance(cause, Refused) else UNAVAILABLE)
-            await upgrade.deny(answer)
+            await self._refuse(upgrade, cause)
             return
         session = Session(identity, self._clock())
         # Registered before the client hears of it: what is stored from now on reaches it live, what was stored
@@ -61,14 +61,22 @@ class Live:
         self._fanout.follow(session, place)
         code = CLOSE_ABNORMAL
         try:
+            await self._mail.open(session)
             code = await self._serve(upgrade.accept(), session, identity)
         except Gone:
             return
+        except StorageFailed as cause:
+            await self._refuse(upgrade, cause)
         finally:
             session.ended_cleanly = code in CLOSE_NORMAL
             session.close(code)
             self._fanout.leave(session)
             self._note("connection_closed", session, code=code)
+
+    async def _refuse(self, upgrade: Upgrade, cause: Refused | StorageFailed) -> None:
+        answer = refusal(cause) if isinstance(cause, Refused) else unavailable()
+        self._log("upgrade_refused", error_code=cause.code if isinstance(cause, Refused) else UNAVAILABLE)
+        await upgrade.deny(answer)
 
     async def _serve(self, peer: Peer, session: Session, identity: Identity) -> int:
         self._note("connection_opened", session)

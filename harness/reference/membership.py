@@ -32,7 +32,7 @@ class Membership:
 
         def insert(connection: Connection) -> None:
             for member in members:
-                _require_user(connection, member)
+                require_user(connection, member)
             connection.later("INSERT INTO groups VALUES (?)", (group,))
             for member in members:
                 connection.later("INSERT INTO members VALUES (?, ?)", (group, member))
@@ -66,7 +66,7 @@ class Membership:
 
     async def _mark(self, blocked: str, sql: str, user: str) -> None:
         def mark(connection: Connection) -> None:
-            _require_user(connection, blocked)
+            require_user(connection, blocked)
             connection.later(sql, (blocked, user))
 
         await self._database.write(mark)
@@ -92,7 +92,7 @@ def conversation_of(sender: str, draft: Draft) -> str:
 
 def _addressed(connection: Connection, sender: str, draft: Draft) -> frozenset[str]:
     if draft.to is not None:
-        _require_user(connection, draft.to)
+        require_user(connection, draft.to)
         return frozenset({draft.to})
     members = _names(connection.rows("SELECT person FROM members WHERE group_id = ?", (draft.conversation_id,)))
     if sender not in members:
@@ -100,7 +100,8 @@ def _addressed(connection: Connection, sender: str, draft: Draft) -> frozenset[s
     return members
 
 
-def _require_user(connection: Connection, name: str) -> None:
+def require_user(connection: Connection, name: str) -> None:
+    """Raise ``Refused`` where nobody has this name."""
     if connection.row("SELECT 1 FROM users WHERE name = ?", (name,)) is None:
         raise Refused("unknown_recipient", "there is no such user")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.reference.database import Database
+from harness.reference.device_mail import DeviceMail
 from harness.reference.limits import Limiter
 from harness.reference.membership import Audience
 from harness.reference.messages import Deduplication, Messages
@@ -29,6 +30,7 @@ class Parts:
     chat: type[Chat] = Chat
     push_store: type[PushStore] = PushStore
     push_worker: type[PushWorker] = PushWorker
+    device_mail: type[DeviceMail] = DeviceMail
 
 
 PARTS = Parts()

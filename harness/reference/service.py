@@ -8,9 +8,11 @@ from functools import partial
 from typing import TypeVar
 
 from harness.reference.bus import Put
+from harness.reference.device_mail import DeviceMail
 from harness.reference.fanout import Fanout
 from harness.reference.frames import (
     Ack,
+    Confirm,
     Draft,
     Error,
     Mark,
@@ -40,13 +42,21 @@ class Chat:
     """Answers requests in the order in which the store settles them."""
 
     def __init__(
-        self, messages: Messages, tokens: Tokens, limiter: Limiter, fanout: Fanout, push: PushWorker, log: Log
+        self,
+        messages: Messages,
+        tokens: Tokens,
+        limiter: Limiter,
+        fanout: Fanout,
+        push: PushWorker,
+        mail: DeviceMail,
+        log: Log,
     ) -> None:
         self._messages = messages
         self._tokens = tokens
         self._limiter = limiter
         self._fanout = fanout
         self._push = push
+        self._mail = mail
         self._log = log
 
     async def post(self, identity: Identity, draft: Post) -> Appended:
@@ -85,6 +95,9 @@ class Chat:
             case Sync():
                 page = self._messages.page(session.user, request)
                 self._when(page, session, request, partial(self._paged, session))
+            case Confirm():
+                confirmed = self._mail.confirm(session.key, request)
+                self._when(confirmed, session, request, lambda _: session.push(encode(Ok(request.ref))))
 
     def _send(self, session: Session, request: Send) -> None:
         try:

@@ -29,6 +29,8 @@ class Session:
         self.opened_ms = opened_ms
         self.ended_cleanly = False
         self.closing: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.handed: set[tuple[str, str]] = set()
+        """Messages to the device that were handed out on this connection, by sender and id."""
         self.slots = asyncio.Semaphore(IN_FLIGHT)
         self._outbox: asyncio.Queue[tuple[str, Callable[[], None] | None]] = asyncio.Queue(OUTBOX_FRAMES)
 

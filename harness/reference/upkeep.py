@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 
 from harness.reference.bus import Bus, Closed, Ended, News, Opened, Put
+from harness.reference.device_mail import DeviceMail
 from harness.reference.fanout import Fanout
 from harness.reference.push import PushWorker
 from harness.reference.sessions import Sessions
@@ -24,7 +25,15 @@ class Upkeep:
     """Keeps an instance in step with the others."""
 
     def __init__(
-        self, bus: Bus, fanout: Fanout, sessions: Sessions, tokens: Tokens, push: PushWorker, *, shared: bool
+        self,
+        bus: Bus,
+        fanout: Fanout,
+        sessions: Sessions,
+        tokens: Tokens,
+        push: PushWorker,
+        mail: DeviceMail,
+        *,
+        shared: bool,
     ) -> None:
         self._shared = shared
         self._bus = bus
@@ -32,6 +41,7 @@ class Upkeep:
         self._sessions = sessions
         self._tokens = tokens
         self._push = push
+        self._mail = mail
 
     async def run(self) -> None:
         """Do so until cancelled; one with data of its own only goes on with what an earlier process left."""
@@ -60,6 +70,7 @@ class Upkeep:
             _tried(self._fanout.look_up()),
             _tried(self._tokens.look_up(self._sessions.tokens())),
             _tried(self._push.adopt()),
+            _tried(self._mail.look_up()),
         )
 
     async def _every_second(self) -> None:

@@ -15,6 +15,7 @@ from harness.core.plan import (
     PersonPlan,
     ScenarioPlan,
     Start,
+    ToDeviceWorkload,
     Workload,
 )
 from harness.core.stack import AbortRules, StackSpec
@@ -184,6 +185,8 @@ def _workload(item: Workload) -> str:
     if isinstance(item, DirectWorkload):
         over = {"websocket": "", "http": " over HTTP", "media": " as files"}[item.over]
         return f"{item.sender} writes to {item.recipient} at {format_rate(item.rate_per_s)}{over}"
+    if isinstance(item, ToDeviceWorkload):
+        return f"{item.sender} sends to each device of {item.recipient} at {format_rate(item.rate_per_s)}"
     if isinstance(item, GroupWorkload):
         return f"{_some(item.members)} write to their group at {format_rate(item.rate_per_s)} together"
     return ""

@@ -86,7 +86,18 @@ class DirectBlockModel(BlockModel):
     kind: Literal["block"]
 
 
-WorkloadModel = Annotated[DirectModel | GroupModel | OfflineModel | DirectBlockModel, Field(discriminator="kind")]
+class ToDeviceModel(Section):
+    """One person sends messages to each single device of another, in no conversation, as keys are sent."""
+
+    kind: Literal["to_device"]
+    from_: str = Field(alias="from", description="who sends, from the first device")
+    to: str = Field(description="whose devices get a message each")
+    rate: Rate = Field(description="messages to each device per second, minute or hour")
+
+
+WorkloadModel = Annotated[
+    DirectModel | GroupModel | OfflineModel | DirectBlockModel | ToDeviceModel, Field(discriminator="kind")
+]
 
 
 class PhasesModel(Section):

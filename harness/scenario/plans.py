@@ -13,6 +13,7 @@ from harness.core.plan import (
     PhasePlan,
     ScenarioPlan,
     Start,
+    ToDeviceWorkload,
     Workload,
 )
 from harness.scenario.groups import make_group
@@ -26,6 +27,7 @@ from harness.scenario.model import (
     PersonModel,
     ScenarioModel,
     StartModel,
+    ToDeviceModel,
     WorkloadModel,
 )
 from harness.scenario.params import read_params
@@ -72,6 +74,8 @@ def _needs(scene: Scene) -> tuple[str, ...]:
             needs += ["groups", *(["blocks"] if item.blocks else []), *(["membership"] if _changes(item) else [])]
         elif isinstance(item, DirectBlockModel):
             needs.append("direct_blocks")
+        elif isinstance(item, ToDeviceModel):
+            needs.append("to_device")
         elif isinstance(item, DirectModel) and item.over != "websocket":
             needs.append("http_send" if item.over == "http" else "media")
     if any(person.push for person in scene.people.values()):
@@ -89,6 +93,8 @@ def _workload(item: WorkloadModel, people: Mapping[str, PersonModel]) -> Workloa
         return BlockWorkload(item.by, item.of, item.at)
     if isinstance(item, DirectModel):
         return DirectWorkload(item.from_, item.to, item.rate, item.over, item.size)
+    if isinstance(item, ToDeviceModel):
+        return ToDeviceWorkload(item.from_, item.to, item.rate)
     if isinstance(item, GroupModel):
         return make_group(item, people)
     return OfflineWorkload(item.device, item.at, item.for_)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from harness.scenario.groups import check_block, check_group
 from harness.scenario.mistakes import Mistake
-from harness.scenario.model import DirectBlockModel, DirectModel, FaultModel, GroupModel
+from harness.scenario.model import DirectBlockModel, DirectModel, FaultModel, GroupModel, ToDeviceModel
 from harness.scenario.scene import Scene, names_of, unknown
 from harness.scenario.targets import check_fault
 from harness.scenario.units import quoted
@@ -54,7 +54,7 @@ def _client(scene: Scene) -> Iterator[Mistake]:
 def _workload(scene: Scene) -> Iterator[Mistake]:
     for index, item in zip(scene.workload_at, scene.model.workload, strict=True):
         path: Path = ("workload", index)
-        if isinstance(item, DirectModel):
+        if isinstance(item, DirectModel | ToDeviceModel):
             yield from _given(scene.person(item.from_, (*path, "from")), scene.person(item.to, (*path, "to")))
             if item.from_ == item.to:
                 yield Mistake((*path, "to"), "bad-value", f"{quoted(item.to)} writes to nobody else")

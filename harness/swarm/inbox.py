@@ -13,8 +13,10 @@ from harness.core.seeds import Seed
 from harness.drivers.api import (
     Bounced,
     Closed,
+    Confirmed,
     Delivered,
     Device,
+    ForDevice,
     Page,
     Receipt,
     ReceiptState,
@@ -97,6 +99,10 @@ class Inbox:
                     self._acknowledge(item)
                 case Bounced():
                     self._record_bounce(session, item)
+                case ForDevice():
+                    self._record_for_device(session, item)
+                case Confirmed():
+                    self._record_confirmed(session, item)
                 case Receipt():
                     self._record_receipt(session, item)
                 case TokenRejected():
@@ -183,6 +189,23 @@ class Inbox:
             error_code=item.error_code,
             detail={"bounced": True},
         )
+
+    def _record_for_device(self, session: Session, item: ForDevice) -> None:
+        self._recorder.record(
+            "to_device_arrived",
+            device=self._device.id,
+            connection=session.connection,
+            client_message_id=item.id,
+            sender=item.sender,
+            via=item.via,
+            body_digest=body_digest(self._key, item.body),
+        )
+
+    def _record_confirmed(self, session: Session, item: Confirmed) -> None:
+        for name in item.ids:
+            self._recorder.record(
+                "to_device_confirmed", device=self._device.id, connection=session.connection, client_message_id=name
+            )
 
     def _record_arrival(
         self,

@@ -180,6 +180,7 @@ class Swarm:
             sentences=sentences(self._seed, canary=canary(self._key)),
             clock=self._clock,
             lag=self._lag,
+            key=self._key,
         )
 
     def _salt(self) -> str:

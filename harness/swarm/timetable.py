@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.core.clock import Clock
-from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, OfflineWorkload, Workload
+from harness.core.plan import (
+    BlockWorkload,
+    DirectWorkload,
+    GroupWorkload,
+    OfflineWorkload,
+    ToDeviceWorkload,
+    Workload,
+)
 from harness.core.seeds import Seed
 from harness.drivers.api import Driver, Introductions
 from harness.history.recorder import Recorder
@@ -16,6 +23,7 @@ from harness.swarm.agent import Agent
 from harness.swarm.blocks import block_in_time
 from harness.swarm.generator import DirectChat, Generator, Lag
 from harness.swarm.groups import GroupChat
+from harness.swarm.to_device import ToDevices
 from harness.workloads.direct import sends
 from harness.workloads.group import turns
 from harness.workloads.offline import Move, moves
@@ -34,6 +42,7 @@ class Means:
     sentences: Sequence[str]
     clock: Clock
     lag: Lag
+    key: bytes
 
 
 class Timetable:
@@ -68,6 +77,8 @@ class Timetable:
                     yield self._direct(workload, index)
                 case GroupWorkload():
                     yield self._group(workload, index)
+                case ToDeviceWorkload():
+                    yield self._to_device(workload, index)
 
     def moving(self) -> Iterator[Play]:
         """Absences, blocks and changes of membership, whose times count from now."""
@@ -86,6 +97,14 @@ class Timetable:
         chat = DirectChat(self._first[workload.sender], conversation, workload.over)
         plan = sends(workload, seed=with_.seed, index=index, salt=with_.salt, sentences=with_.sentences)
         return Generator(plan, chat.post, clock=with_.clock, lag=with_.lag).play()
+
+    def _to_device(self, workload: ToDeviceWorkload, index: int) -> Play:
+        with_ = self._means
+        devices = [name for name, agent in self._agents.items() if agent.device.person == workload.recipient]
+        to = ToDevices(self._first[workload.sender], devices, with_.recorder, key=with_.key)
+        written = DirectWorkload(workload.sender, workload.recipient, workload.rate_per_s)
+        plan = sends(written, seed=with_.seed, index=index, salt=with_.salt, sentences=with_.sentences)
+        return to.play(plan, with_.clock, with_.lag)
 
     def _group(self, workload: GroupWorkload, index: int) -> Play:
         with_ = self._means

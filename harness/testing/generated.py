@@ -20,6 +20,7 @@ ANSWERS: tuple[tuple[Outcome, ...], ...] = (
     ("fail",),
     ("fail", "fail"),
 )
+KEPT: tuple[tuple[Outcome, ...], ...] = (("ok",), ("unknown", "ok"))
 PUSHES = (("accepted",), ("server_error", "accepted"), ("throttled", "accepted"), ("server_error", "hang", "accepted"))
 
 
@@ -61,6 +62,23 @@ def plausible(rng: random.Random, messages: int) -> HistoryBuilder:
     for person in ("alice", "bob", "carol"):
         own = [message for message, people in world.kept if person in people]
         builder.archive([person], own, complete=world.chance(0.9))
+    return builder
+
+
+def plausible_keys(rng: random.Random, messages: int) -> HistoryBuilder:
+    """Return the history of messages to single devices without damage: some come again before they are confirmed."""
+    world = _world(rng)
+    builder = world.builder.final_sync(*DEVICES)
+    for number in range(messages):
+        to, at_s = rng.choice(DEVICES[2:]), 1.5 + number * 1.5 + rng.random()
+        answers = rng.choice(KEPT)
+        came_s = at_s + 0.5 * len(answers)
+        if to == "bob/phone" and world.away[0] <= came_s <= world.away[1]:
+            came_s = world.away[1] + 0.1
+        builder.to_device(str(number), at_s, to, answers=answers).for_device(str(number), to, came_s)
+        if world.chance(0.3):
+            builder.for_device(str(number), to, came_s + 0.1, via="sync")
+        builder.confirmed(str(number), to, came_s + 0.3)
     return builder
 
 

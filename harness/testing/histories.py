@@ -194,6 +194,41 @@ class HistoryBuilder:
         facts = {"via": "sync", "cursor_from": cursors[0], "cursor_to": cursors[1], **_copy(message), **changes}
         return self.add("recipient_synced", at_s, device=device, **facts)
 
+    def to_device(
+        self,
+        name: str,
+        at_s: float,
+        to: str,
+        *,
+        device: str = "alice/phone",
+        answers: Sequence[Outcome | None] = ("ok",),
+    ) -> Self:
+        """A message to a single device, with one attempt per answer; None: no end of it is on record."""
+        for index, answer in enumerate(answers):
+            began_s = at_s + RETRY_S * index
+            facts = {
+                "client_message_id": f"d-{name}",
+                "device": device,
+                "sender": device.partition("/")[0],
+                "recipient": to.partition("/")[0],
+                "attempt": index + 1,
+                "detail": {"to": to},
+            }
+            self.add("to_device_send_started", began_s, body_digest=f"body-{name}", **facts)
+            if answer is not None:
+                end = "to_device_accepted" if answer == "ok" else "to_device_send_failed"
+                self.add(end, began_s + LATENCY_S, outcome=answer, **facts)
+        return self
+
+    def for_device(self, name: str, device: str, at_s: float, **changes: Any) -> Self:
+        """A message to it reaches a device; ``changes`` replace fields of the event."""
+        facts = {"via": "live", "connection": self._live.get(device), "body_digest": f"body-{name}", **changes}
+        return self.add("to_device_arrived", at_s, device=device, client_message_id=f"d-{name}", **facts)
+
+    def confirmed(self, name: str, device: str, at_s: float) -> Self:
+        """The service was told that a message to a device is there."""
+        return self.add("to_device_confirmed", at_s, device=device, client_message_id=f"d-{name}")
+
     def receipt(self, state: Literal["delivered", "read"], message: Message, by: str, at_s: float) -> Self:
         """The sending device is told that a person got or read a message."""
         event = "read_receipt_received" if state == "read" else "delivery_receipt_received"

@@ -24,6 +24,7 @@ from harness.drivers.api import (
     Refreshed,
     Refused,
     Stored,
+    ToDevice,
     Unknown,
 )
 
@@ -38,7 +39,7 @@ class ScriptedSession:
     """Answers sends from ``answers`` in turn, then accepts all; syncs from ``pages``, then with an empty page.
 
     ``refreshes`` are answered in turn, then with a new credential each, after ``refresh_takes_s``. ``errands`` answers
-    requests for groups, blocks and push tokens in turn, then does them all; ``asked`` notes them.
+    requests for groups, blocks, push tokens and messages to devices in turn, then does them all; ``asked`` notes them.
     """
 
     connection: str = "c1"
@@ -121,6 +122,10 @@ class ScriptedSession:
     async def unblock(self, user: str) -> Refused | Unknown | None:
         """Unblock."""
         return self._errand("unblock", user)
+
+    async def send_to_device(self, message: ToDevice) -> Refused | Unknown | None:
+        """Keep a message for a device."""
+        return self._errand("send_to_device", f"{message.id} for {message.device}")
 
     def _errand(self, what: str, whom: str) -> Refused | Unknown | None:
         self.asked.append((what, whom))

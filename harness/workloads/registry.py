@@ -8,13 +8,21 @@ from typing import Any
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, OfflineWorkload, Workload
+from harness.core.plan import (
+    BlockWorkload,
+    DirectWorkload,
+    GroupWorkload,
+    OfflineWorkload,
+    ToDeviceWorkload,
+    Workload,
+)
 
-KINDS: Mapping[str, type[DirectWorkload | OfflineWorkload | GroupWorkload | BlockWorkload]] = {
+KINDS: Mapping[str, type[Workload]] = {
     "direct": DirectWorkload,
     "offline": OfflineWorkload,
     "group": GroupWorkload,
     "block": BlockWorkload,
+    "to_device": ToDeviceWorkload,
 }
 
 

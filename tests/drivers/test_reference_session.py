@@ -14,9 +14,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from harness.drivers.api import (
     Accepted,
     Closed,
+    Confirmed,
     Credential,
     Delivered,
     Endpoint,
+    ForDevice,
     Outgoing,
     Page,
     Receipt,
@@ -226,3 +228,32 @@ def test_an_answer_to_an_abandoned_request_disturbs_nobody() -> None:
             return await session.sync(None)
 
     assert asyncio.run(scene()) == Page((), "0", more=False)
+
+
+def test_a_message_to_the_device_is_confirmed_once_its_reader_has_taken_it() -> None:
+    """The service is told of it only then, and its answer is what confirms."""
+    told: list[dict[str, Any]] = []
+
+    async def answering(socket: ServerConnection, request: dict[str, Any]) -> None:
+        told.append(request)
+        if request["type"] == "sync":
+            await socket.send(json.dumps({"type": "to_device", "id": "k1", "sender": "alice", "body": "key"}))
+            await socket.send(
+                json.dumps({"type": "page", "ref": request["ref"], "items": [], "cursor": "1", "more": False})
+            )
+        else:
+            await socket.send(json.dumps({"type": "ok", "ref": request["ref"]}))
+
+    async def play() -> None:
+        async with connected(answering) as session:
+            assert await session.sync(None) == Page((), "1", more=False)
+            incoming = session.incoming()
+            assert await anext(incoming) == ForDevice("k1", "alice", "key")
+            await session.sync("1")
+            assert [request["type"] for request in told] == ["sync", "sync"]
+            assert await anext(incoming) == ForDevice("k1", "alice", "key")
+            assert await anext(incoming) == Confirmed(("k1",))
+            confirm = told[2]
+            assert confirm == {"type": "confirm", "ref": confirm["ref"], "sender": "alice", "id": "k1"}
+
+    asyncio.run(play())

@@ -10,7 +10,9 @@ from harness.drivers.api import (
     Accepted,
     Delivered,
     Device,
+    DeviceMessages,
     Endpoint,
+    ForDevice,
     Group,
     Groups,
     Outgoing,
@@ -18,6 +20,7 @@ from harness.drivers.api import (
     Person,
     Refused,
     Session,
+    ToDevice,
     Unknown,
 )
 from harness.drivers.reference.driver import ReferenceDriver
@@ -92,6 +95,23 @@ def test_groups_and_credentials_are_the_drivers_own(tmp_path: Path) -> None:
         assert isinstance(sent, Accepted)
         assert [stored.sender async for stored in driver.read_all(accounts["bob"], at)] == ["alice"]
         await session.close()
+
+    with reference_chat(tmp_path) as chat:
+        asyncio.run(scene(chat.url))
+
+
+def test_a_message_to_a_device_finds_it_and_names_its_sender(tmp_path: Path) -> None:
+    """Between people of one run, by the names of the scenario."""
+
+    async def scene(url: str) -> None:
+        sessions = await dialled(RenamingDriver(ReferenceDriver(), "-x"), Endpoint(url, url))
+        alice, bob = sessions["alice"], sessions["bob"]
+        assert isinstance(alice, DeviceMessages)
+        assert await alice.send_to_device(ToDevice("k1", "bob", "bob/phone", "key")) is None
+        async with asyncio.timeout(PATIENCE_S):
+            assert await anext(bob.incoming()) == ForDevice("k1", "alice", "key")
+        for session in sessions.values():
+            await session.close()
 
     with reference_chat(tmp_path) as chat:
         asyncio.run(scene(chat.url))

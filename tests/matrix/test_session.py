@@ -12,13 +12,16 @@ import pytest
 from harness.drivers.api import (
     Accepted,
     Closed,
+    Confirmed,
     Delivered,
+    ForDevice,
     Groups,
     Outgoing,
     Page,
     Receipt,
     Refreshed,
     Refused,
+    ToDevice,
     TokenRejected,
     Unknown,
 )
@@ -277,5 +280,90 @@ def test_to_block_is_to_ignore(session: Connecting) -> None:
             assert [await bob.block("eve"), await bob.block("mallory")] == [None, None]
             written = [asked.body["ignored_users"] for asked in server.to(listed) if asked.method == "PUT"]
             assert written == [eve, {**eve, "@mallory:chat.test": {}}]
+
+    asyncio.run(play())
+
+
+def key(number: int, **changes: Any) -> dict[str, Any]:
+    """A message to bob's phone as it stands in an answer to /sync."""
+    content = {"body": f"key {number}", "dev.chat-chaos.id": f"k{number}"}
+    return {"type": "dev.chat-chaos.to_device", "sender": "@alice:chat.test", "content": content} | changes
+
+
+def keys(token: str, *events: dict[str, Any]) -> Answer:
+    """An answer to /sync with messages to the device alone."""
+    return 200, {"next_batch": token, "to_device": {"events": list(events)}}
+
+
+def test_a_message_to_a_device_is_a_transaction_of_its_own_id(session: Connecting) -> None:
+    """It names the user and the device, and carries its id in the content; what the server refuses is told."""
+    path = f"{R0}/sendToDevice/dev.chat-chaos.to_device/k1"
+
+    async def play() -> None:
+        async with homeserver() as server, session(server) as bob:
+            server.say(path, (200, {}), (403, {"errcode": "M_FORBIDDEN"}))
+            wanted = ToDevice("k1", "alice", "alice/phone", "key 1")
+            assert [await bob.send_to_device(wanted) for _ in range(2)] == [None, Refused("M_FORBIDDEN", 403)]
+            first, second = server.to(path)
+            assert first == second
+            content = {"body": "key 1", "dev.chat-chaos.id": "k1"}
+            assert (first.method, first.body) == ("PUT", {"messages": {"@alice:chat.test": {"phone": content}}})
+
+    asyncio.run(play())
+
+
+def test_a_poll_confirms_what_the_one_before_has_brought(session: Connecting) -> None:
+    """Once its answer is there; messages of other kinds are nobody's business here."""
+
+    async def play() -> None:
+        async with homeserver() as server:
+            server.say(f"{R0}/sync", keys("s1", key(1), key(2), key(3, type="m.room_key")), keys("s2", key(4)))
+            async with session(server) as bob:
+                assert await live(bob, 4) == [
+                    ForDevice("k1", "alice", "key 1"),
+                    ForDevice("k2", "alice", "key 2"),
+                    Confirmed(("k1", "k2")),
+                    ForDevice("k4", "alice", "key 4"),
+                ]
+
+    asyncio.run(play())
+
+
+def test_nothing_is_confirmed_that_the_reader_has_not_taken(session: Connecting) -> None:
+    """The token that came with a message is shown only when the reader is through with it."""
+
+    async def play() -> None:
+        async with homeserver() as server:
+            server.say(f"{R0}/sync", keys("s1", key(1)))
+            async with session(server) as bob:
+                incoming = bob.incoming()
+                assert await anext(incoming) == ForDevice("k1", "alice", "key 1")
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(eventually(server, f"{R0}/sync", 3), 0.1)
+                going_on = asyncio.ensure_future(anext(incoming))
+                await eventually(server, f"{R0}/sync", 3)
+                assert server.to(f"{R0}/sync")[-1].query["since"] == "s1"
+                going_on.cancel()
+
+    asyncio.run(play())
+
+
+def test_what_comes_to_one_who_asks_without_a_token_may_have_been_there_before(session: Connecting) -> None:
+    """The beginning and a sync of the device's own bring it too, as what it is."""
+
+    async def play() -> None:
+        async with homeserver() as server:
+            server.answers[f"{R0}/sync"][:] = [keys("s0", key(1))]
+            async with session(server) as bob:
+                incoming = bob.incoming()
+                assert await anext(incoming) == ForDevice("k1", "alice", "key 1", via="sync")
+                following = asyncio.ensure_future(anext(incoming))
+                await eventually(server, f"{R0}/sync", 2)
+                server.say(f"{R0}/sync", keys("p9", key(2)))
+                syncing = asyncio.ensure_future(bob.sync("p8"))
+                assert await following == ForDevice("k2", "alice", "key 2", via="sync")
+                following = asyncio.ensure_future(anext(incoming))
+                assert await syncing == Page((), "p9", more=True)
+                following.cancel()
 
     asyncio.run(play())

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,15 +18,19 @@ from harness.core.errors import ControlUnavailable, EnvironmentFault
 from harness.core.stack import StackSpec
 from harness.drivers.api import (
     Accepted,
+    Account,
+    Confirmed,
     Delivered,
     Device,
     Endpoint,
+    ForDevice,
     Outgoing,
     Page,
     Person,
     Receipt,
     Refreshed,
     Refused,
+    ToDevice,
 )
 from harness.drivers.matrix.driver import MatrixDriver, make
 from harness.drivers.matrix.session import MatrixSession
@@ -55,6 +59,16 @@ class Meeting:
     alice: MatrixSession
     bob: MatrixSession
     room: str
+    accounts: Mapping[str, Account]
+
+    async def again(self, name: str) -> MatrixSession:
+        """Log somebody's phone in afresh and connect it."""
+        url = self.stack.url("client->chat")
+        device = Device(f"{name}/phone", name, "ios", "1.0.0")
+        at = Endpoint(url, url)
+        session = await self.driver.connect(self.accounts[name], device, at, clock=SystemClock())
+        assert isinstance(session, MatrixSession)
+        return session
 
     def says(self, number: int) -> Outgoing:
         """A message of alice's."""
@@ -89,7 +103,7 @@ async def meeting(
             session = await driver.connect(accounts[name], device, Endpoint(url, url), clock=SystemClock())
             assert isinstance(session, MatrixSession)
             sessions.append(session)
-        yield Meeting(stack, driver, *sessions, driver.direct_conversation(*PEOPLE))
+        yield Meeting(stack, driver, *sessions, driver.direct_conversation(*PEOPLE), accounts)
         for session in sessions:
             await session.close()
 
@@ -252,3 +266,22 @@ def test_a_server_that_dies_at_its_start_is_told_with_its_own_words(play: Play, 
     with pytest.raises(EnvironmentFault, match="ended with status 1 before it was healthy") as told:
         asyncio.run(launch())
     assert "soon" in told.value.what
+
+
+def test_a_message_to_a_device_comes_until_the_device_has_confirmed_it(play: Play) -> None:
+    """Again while nobody has taken it, never once it was confirmed; a repeated send makes no second."""
+
+    async def scene(met: Meeting) -> None:
+        wanted = ToDevice("k1", "bob", "bob/phone", "a key")
+        assert [await met.alice.send_to_device(wanted) for _ in range(2)] == [None, None]
+        await met.bob.close(abrupt=True)
+        bob = await met.again("bob")
+        incoming = bob.incoming()
+        arrived = await anext(incoming)
+        assert arrived == ForDevice("k1", "alice", "a key", via="sync")
+        assert await anext(incoming) == Confirmed(("k1",))
+        assert await met.alice.send_to_device(replace(wanted, id="k2")) is None
+        assert await anext(incoming) == ForDevice("k2", "alice", "a key")
+        await bob.close()
+
+    play(scene)

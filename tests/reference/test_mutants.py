@@ -176,6 +176,19 @@ def test_blocked_still_delivered_when_the_block_came_later(start: Start) -> None
     assert [frame["body"] for frame in bob.waiting()] == ["before", "after"]
 
 
+def test_device_mail_gone_when_sent_with_a_lost_connection(start: Start) -> None:
+    """What was written to a connection never comes again; what waits for a device that is away does come."""
+    chat = start(mutant="device_mail_gone_when_sent")
+    token = chat.login("alice")["token"]
+    bob = chat.device("bob")
+    chat.ask("POST", "device-messages", token, {"to": "bob", "device": "phone", "id": "lost", "body": "key"})
+    assert bob.next()["id"] == "lost"
+    bob.vanish()
+    chat.closings("bob")
+    chat.ask("POST", "device-messages", token, {"to": "bob", "device": "phone", "id": "kept", "body": "key"})
+    assert [frame["id"] for frame in chat.device("bob").waiting()] == ["kept"]
+
+
 def test_logs_message_bodies_of_repeated_sends(start: Start) -> None:
     """The log stays clean until a send is repeated."""
     chat = start(mutant="logs_message_bodies")

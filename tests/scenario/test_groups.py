@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, ScenarioPlan
+from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, ScenarioPlan, ToDeviceWorkload
 from harness.scenario.explain import explain
 from harness.scenario.stackfile import load_stack
 
@@ -122,3 +122,13 @@ def test_messages_over_http(load: Load, change: Change) -> None:
     assert plan.workloads == (DirectWorkload("alice", "bob", 5.0, over="http"),)
     assert plan.needs == ("http_send",)
     assert "alice writes to bob at 5/s over HTTP" in explain(plan, load_stack(plan.stack))
+
+
+def test_messages_to_devices(load: Load, change: Change, complaint: Callable[[str], str]) -> None:
+    """They need a driver that offers them, and two people."""
+    text = change("rate: 5/s}", "rate: 5/s}\n  - {kind: to_device, from: alice, to: bob, rate: 2/s}")
+    [plan] = load(text)
+    assert plan.workloads[1] == ToDeviceWorkload("alice", "bob", 2.0)
+    assert "to_device" in plan.needs
+    assert "no person is called 'bobb'" in complaint(text.replace("to: bob, rate: 2/s", "to: bobb, rate: 2/s"))
+    assert "'alice' writes to nobody else" in complaint(text.replace("to: bob, rate: 2/s", "to: alice, rate: 2/s"))

@@ -11,7 +11,7 @@ import pytest
 
 from harness.core.digests import canary
 from harness.core.errors import UsageError
-from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, OfflineWorkload
+from harness.core.plan import BlockWorkload, DirectWorkload, GroupWorkload, OfflineWorkload, ToDeviceWorkload
 from harness.core.seeds import Seed
 from harness.workloads.bodies import sentences
 from harness.workloads.direct import Send, sends
@@ -133,6 +133,8 @@ def test_what_a_person_does_in_a_group_is_in_the_order_of_its_times() -> None:
 
 def test_a_block_is_read_from_plain_data() -> None:
     """As the process that plays the people gets it."""
+    keys = {"kind": "to_device", "sender": "alice", "recipient": "bob", "rate_per_s": 2.0}
+    assert workload(keys) == ToDeviceWorkload("alice", "bob", 2.0)
     assert workload({"kind": "block", "by": "bob", "of": "alice", "at_s": 1.5}) == BlockWorkload("bob", "alice", 1.5)
 
 

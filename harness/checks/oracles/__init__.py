@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from harness.checks.oracles.clocks import client_clock, server_time
 from harness.checks.oracles.copies import no_duplicates, order
 from harness.checks.oracles.credentials import refresh_discipline, token_validity
+from harness.checks.oracles.devices import to_device
 from harness.checks.oracles.eyes import audience, sent_not_delivered
 from harness.checks.oracles.facts import Facts, Judged, Key, Terms
 from harness.checks.oracles.holding import client_holds, client_order
@@ -42,6 +43,7 @@ TWINS: Mapping[str, Callable[[Facts, Terms], Judged]] = {
     "retry_policy": retry_policy,
     "sent_not_delivered": sent_not_delivered,
     "server_time": server_time,
+    "to_device": to_device,
     "token_validity": token_validity,
     "transitions": transitions,
 }

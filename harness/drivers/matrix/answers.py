@@ -7,11 +7,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from harness.drivers.api import Credential, Delivered, Receipt, Refused, Stored, Unknown
+from harness.core.events import Via
+from harness.drivers.api import Credential, Delivered, ForDevice, Receipt, Refused, Stored, Unknown
 from harness.drivers.matrix.http import Json
 
 MESSAGE = "m.room.message"
 FILE_MESSAGE = "m.file"
+TO_DEVICE = "dev.chat-chaos.to_device"
+"""Type of messages to devices: no type of the specification's, so that nobody takes them for keys."""
 CLIENT_ID = "dev.chat-chaos.id"
 """Key in the content of a message: the protocol tells the sender's own device only which transaction made an event."""
 BAD_ANSWER = Unknown("bad_answer")
@@ -88,16 +91,43 @@ class Rooms(msgspec.Struct, frozen=True):
     leave: dict[str, Room] = {}
 
 
+class DeviceEvent(msgspec.Struct, frozen=True):
+    """A message to the device that asks."""
+
+    type: str
+    sender: str
+    content: dict[str, Any] = {}
+
+    def arrived(self, via: Via) -> ForDevice | None:
+        """The message as it reaches a device; None for one that is not from here."""
+        known, body = self.content.get(CLIENT_ID), self.content.get("body")
+        if self.type != TO_DEVICE or not isinstance(known, str) or not isinstance(body, str):
+            return None
+        return ForDevice(known, localpart(self.sender), body, via)
+
+
+class DeviceEvents(msgspec.Struct, frozen=True):
+    """Messages to the device; the server keeps them until it is asked by the ``next_batch`` that came with them."""
+
+    events: tuple[DeviceEvent, ...] = ()
+
+
 class SyncAnswer(msgspec.Struct, frozen=True):
     """What is new since a token, and the token from which to go on."""
 
     next_batch: str
     rooms: Rooms = Rooms()
+    to_device: DeviceEvents = DeviceEvents()
 
     def changed(self) -> Iterator[tuple[str, Room]]:
         """Rooms with news, those that were left too."""
         yield from self.rooms.join.items()
         yield from self.rooms.leave.items()
+
+    def for_device(self, via: Via) -> tuple[ForDevice, ...]:
+        """Messages to the device."""
+        arrived = (event.arrived(via) for event in self.to_device.events)
+        return tuple(item for item in arrived if item is not None)
 
 
 class MessagesAnswer(msgspec.Struct, frozen=True):

@@ -56,7 +56,7 @@ class MatrixDriver:
 
     kind = "matrix"
     capabilities: frozenset[str] = frozenset(
-        {"blocks", "groups", "http_send", "limited_sync", "media", "membership", "push", "refresh_token"}
+        {"blocks", "groups", "http_send", "limited_sync", "media", "membership", "push", "refresh_token", "to_device"}
     )
     rejected_without_effect = REJECTED_WITHOUT_EFFECT
 
@@ -114,7 +114,7 @@ class MatrixDriver:
             at,
             shown,
             connection=f"{device.id}#{next(self._connections)}",
-            since=now.next_batch,
+            beginning=now,
             http=http,
             people=self._people,
             habits=self._habits,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from harness.core.events import Via
 from harness.drivers.api import (
     Accepted,
     Closed,
+    Confirmed,
     Credential,
     Delivered,
     Device,
@@ -22,6 +24,7 @@ from harness.drivers.api import (
     ReceiptState,
     Refreshed,
     Refused,
+    ToDevice,
     TokenRejected,
     Unknown,
 )
@@ -30,6 +33,7 @@ from harness.drivers.matrix.answers import (
     CLIENT_ID,
     FILE_MESSAGE,
     MESSAGE,
+    TO_DEVICE,
     LoginAnswer,
     SentAnswer,
     SyncAnswer,
@@ -48,6 +52,8 @@ AT_ONCE_MS = 1
 PATIENCE_S = 1.5
 """How much longer than agreed a poll is waited for: a black hole is noticed by nothing else."""
 UNAUTHORISED, NOT_FOUND = 401, 404
+TO_DEVICE_AT_ONCE = 100
+"""Messages to a device in one answer of Synapse; after fewer there are no more before the next token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,10 @@ class Habits:
 
 
 class MatrixSession:
-    """A device that is logged in, made by the driver, which has got the place in the stream to listen from."""
+    """A device that is logged in, made by the driver, which has asked for the place in the stream to listen from.
+
+    What that answer, ``beginning``, and those to polls and syncs hold for this device alone comes by ``incoming``.
+    """
 
     def __init__(
         self,
@@ -69,7 +78,7 @@ class MatrixSession:
         credential: Credential,
         *,
         connection: str,
-        since: str,
+        beginning: SyncAnswer,
         http: Http,
         people: People,
         habits: Habits,
@@ -85,7 +94,7 @@ class MatrixSession:
         self._media = Media(http, at.chat)
         self._push_key: str | None = None
         self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
-        self._poll = asyncio.create_task(self._listen(since), name=f"poll of {connection}")
+        self._poll = asyncio.create_task(self._listen(beginning), name=f"poll of {connection}")
 
     @property
     def credential(self) -> str:
@@ -116,6 +125,7 @@ class MatrixSession:
         answer = await self._server.sync(self.credential, reading, since=cursor, wait_ms=AT_ONCE_MS)
         if isinstance(answer, Refused | Unknown):
             return answer
+        await self._hand_over(answer, "sync")
         items: list[Delivered] = []
         filled = 0
         async for news in self._server.news(self.credential, answer, since=cursor):
@@ -127,6 +137,13 @@ class MatrixSession:
             items.extend(messages)
             filled += news.filled
         return Page(tuple(items), answer.next_batch, more=answer.next_batch != cursor, filled=filled)
+
+    async def send_to_device(self, message: ToDevice) -> Refused | Unknown | None:
+        """Send to one device; the message's id is the transaction's, as in ``send``."""
+        content = {"body": message.body, CLIENT_ID: message.id}
+        addressed = {self._people.user_id(message.recipient): {message.device.partition("/")[2]: content}}
+        path = f"sendToDevice/{TO_DEVICE}/{quote(message.id, safe='')}"
+        return done(await self._ask("PUT", path, {"messages": addressed}))
 
     async def mark(self, message_id: str, state: ReceiptState) -> Refused | Unknown | None:
         """Tell that a message was read; that it was delivered nobody is told in this protocol."""
@@ -208,17 +225,38 @@ class MatrixSession:
         self._people.ignorers.add(self._device.person)
         return done(await self._ask("PUT", path, {"ignored_users": listed}))
 
-    async def _listen(self, since: str) -> None:
+    async def _listen(self, before: SyncAnswer) -> None:
         reading = Reading(self._habits.timeline, receipts=True)
         wait_ms = round(self._habits.poll_s * 1000)
+        # Whoever asks without a token has confirmed nothing, and may be told again what the server has yet to forget.
+        via: Via = "sync"
+        taken = await self._hand_over(before, via)
         while True:
             answer = await self._server.sync(
-                self.credential, reading, since=since, wait_ms=wait_ms, patience_s=PATIENCE_S
+                self.credential, reading, since=before.next_batch, wait_ms=wait_ms, patience_s=PATIENCE_S
             )
-            failed = await self._bring(answer, since) if isinstance(answer, SyncAnswer) else answer
+            if isinstance(answer, Refused | Unknown):
+                return self._end(answer)
+            if taken:
+                self._pushed.put_nowait(Confirmed(taken))
+            via = via if len(before.to_device.events) == TO_DEVICE_AT_ONCE else "live"
+            taken = await self._hand_over(answer, via)
+            failed = await self._bring(answer, before.next_batch)
             if failed is not None:
                 return self._end(failed)
-            since = answer.next_batch if isinstance(answer, SyncAnswer) else since
+            before = answer
+
+    async def _hand_over(self, answer: SyncAnswer, via: Via) -> tuple[str, ...]:
+        """Have the reader take what is for this device alone, and return it by id.
+
+        Only then may its token be shown: by that the server learns that it need not keep this any longer.
+        """
+        items = answer.for_device(via)
+        for item in items:
+            self._pushed.put_nowait(item)
+        if items:
+            await self._pushed.join()
+        return tuple(item.id for item in items)
 
     async def _bring(self, answer: SyncAnswer, since: str) -> Refused | Unknown | None:
         """Pass on what a poll brought; a gap that could not be filled ends the connection like a failed poll."""

@@ -56,7 +56,7 @@ class ReferenceDriver:
 
     kind = "reference"
     capabilities: frozenset[str] = frozenset(
-        {"blocks", "direct_blocks", "groups", "http_send", "membership", "push", "refresh_token"}
+        {"blocks", "direct_blocks", "groups", "http_send", "membership", "push", "refresh_token", "to_device"}
     )
     rejected_without_effect = REJECTED_WITHOUT_EFFECT
 

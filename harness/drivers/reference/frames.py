@@ -13,6 +13,7 @@ import msgspec
 from harness.drivers.api import (
     Accepted,
     Delivered,
+    ForDevice,
     Outgoing,
     Page,
     Receipt,
@@ -61,6 +62,14 @@ class SyncFrame(msgspec.Struct, frozen=True, omit_defaults=True, tag="sync"):
 
     ref: str
     cursor: str | None = None
+
+
+class ConfirmFrame(msgspec.Struct, frozen=True, tag="confirm"):
+    """A client tells that a message to its device is there."""
+
+    ref: str
+    sender: str
+    id: str
 
 
 class MessageFrame(msgspec.Struct, frozen=True, kw_only=True, tag="message"):
@@ -114,7 +123,7 @@ class AckFrame(StoredAnswer, frozen=True, kw_only=True, tag="ack"):
 
 
 class OkFrame(msgspec.Struct, frozen=True, tag="ok"):
-    """The receipt was taken."""
+    """The receipt, or the word that a message to the device is there, was taken."""
 
     ref: str
 
@@ -148,6 +157,18 @@ class ReceiptFrame(msgspec.Struct, frozen=True, kw_only=True, tag="receipt"):
         return Receipt(self.message_id, self.state, self.by, self.device)
 
 
+class ToDeviceFrame(msgspec.Struct, frozen=True, kw_only=True, tag="to_device"):
+    """A message to this device alone."""
+
+    id: str
+    sender: str
+    body: str
+
+    def arrived(self) -> ForDevice:
+        """The message as it reaches the device."""
+        return ForDevice(self.id, self.sender, self.body)
+
+
 class PageFrame(msgspec.Struct, frozen=True, kw_only=True, tag="page"):
     """One page of what came after a cursor."""
 
@@ -169,9 +190,9 @@ class ArchivePage(msgspec.Struct, frozen=True):
     more: bool
 
 
-Request = SendFrame | MarkFrame | SyncFrame
+Request = SendFrame | MarkFrame | SyncFrame | ConfirmFrame
 Answer = AckFrame | OkFrame | ErrorFrame | PageFrame
-Push = MessageFrame | ReceiptFrame
+Push = MessageFrame | ReceiptFrame | ToDeviceFrame
 Frame = Answer | Push
 
 BadFrame = msgspec.DecodeError

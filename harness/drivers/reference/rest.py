@@ -9,7 +9,18 @@ from urllib.parse import quote
 
 import msgspec
 
-from harness.drivers.api import Accepted, Account, Credential, Endpoint, Group, Outgoing, Refreshed, Refused, Unknown
+from harness.drivers.api import (
+    Accepted,
+    Account,
+    Credential,
+    Endpoint,
+    Group,
+    Outgoing,
+    Refreshed,
+    Refused,
+    ToDevice,
+    Unknown,
+)
 from harness.drivers.reference.frames import NS_PER_MS, StoredAnswer
 from harness.drivers.reference.http import Client, Json, request
 
@@ -94,6 +105,11 @@ class Rest:
     async def unblock(self, user: str) -> Refused | Unknown | None:
         """Take a block back."""
         return _done(await self._ask("DELETE", f"blocks/{quote(user, safe='')}"))
+
+    async def send_to_device(self, message: ToDevice) -> Refused | Unknown | None:
+        """Send to one device."""
+        wanted = {"to": message.recipient, "device": message.device, "id": message.id, "body": message.body}
+        return _done(await self._ask("POST", "device-messages", json=wanted))
 
     async def _ask(self, method: str, path: str, json: Json | None = None) -> Json | Refused | Unknown:
         return await request(method, f"{self._at.chat}/v1/{path}", json=json, token=self.credential.token)

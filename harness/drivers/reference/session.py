@@ -9,8 +9,10 @@ from itertools import count
 from harness.drivers.api import (
     Accepted,
     Closed,
+    Confirmed,
     Credential,
     Endpoint,
+    ForDevice,
     Group,
     Incoming,
     Outgoing,
@@ -18,6 +20,7 @@ from harness.drivers.api import (
     ReceiptState,
     Refreshed,
     Refused,
+    ToDevice,
     TokenRejected,
     Unknown,
 )
@@ -26,6 +29,7 @@ from harness.drivers.reference.frames import (
     AckFrame,
     Answer,
     BadFrame,
+    ConfirmFrame,
     ErrorFrame,
     MarkFrame,
     MessageFrame,
@@ -34,6 +38,7 @@ from harness.drivers.reference.frames import (
     ReceiptFrame,
     Request,
     SyncFrame,
+    ToDeviceFrame,
     decode,
     encode,
     send_frame,
@@ -58,6 +63,8 @@ class ReferenceSession:
         self._rest = Rest(at, credential)
         self._refs = count(1)
         self._waiting: dict[str, asyncio.Future[Answer | Unknown]] = {}
+        self._confirming: dict[str, str] = {}
+        """Messages to this device by the request that tells of them, until that is answered."""
         self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
         self._over = False
         self._new_future = asyncio.get_running_loop().create_future
@@ -110,9 +117,19 @@ class ReferenceSession:
         """Take a block back."""
         return await self._rest.unblock(user)
 
-    def incoming(self) -> AsyncIterator[Incoming]:
-        """Yield pushed messages and receipts until the connection has ended; for one reader."""
-        return arrivals(self._pushed)
+    async def send_to_device(self, message: ToDevice) -> Refused | Unknown | None:
+        """Send to one device over HTTP."""
+        return await self._rest.send_to_device(message)
+
+    async def incoming(self) -> AsyncIterator[Incoming]:
+        """Yield pushed messages and receipts until the connection has ended; for one reader.
+
+        The service is told of a message to this device once the reader has taken it.
+        """
+        async for item in arrivals(self._pushed):
+            yield item
+            if isinstance(item, ForDevice):
+                self._confirm(item)
 
     async def close(self, *, abrupt: bool = False) -> None:
         """Close with a goodbye, or with ``abrupt`` end the TCP connection without a word."""
@@ -133,6 +150,12 @@ class ReferenceSession:
         finally:
             self._waiting.pop(request.ref, None)
 
+    def _confirm(self, item: ForDevice) -> None:
+        if self._wire.open:
+            ref = str(next(self._refs))
+            self._confirming[ref] = item.id
+            self._wire.send(encode(ConfirmFrame(ref, item.sender, item.id)))
+
     def _hear(self, text: bytes) -> None:
         try:
             frame = decode(text)
@@ -144,6 +167,8 @@ class ReferenceSession:
             self._push(frame.delivered())
         elif isinstance(frame, ReceiptFrame):
             self._push(frame.receipt())
+        elif isinstance(frame, ToDeviceFrame):
+            self._push(frame.arrived())
         else:
             self._answer(frame)
 
@@ -152,6 +177,8 @@ class ReferenceSession:
             self._pushed.put_nowait(item)
 
     def _answer(self, answer: Answer) -> None:
+        if (confirmed := self._confirming.pop(answer.ref or "", None)) is not None and isinstance(answer, OkFrame):
+            self._push(Confirmed((confirmed,)))
         # An answer nobody waits for any more came after its request was given up: its fate stays unknown.
         waiting = self._waiting.get(answer.ref or "")
         if waiting is not None and not waiting.done():

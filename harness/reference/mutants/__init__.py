@@ -112,6 +112,13 @@ _ALL = (
         "after a restart: the blocked person's messages go on reaching, and waking, whoever has blocked them.",
     ),
     Mutant(
+        "device_mail_gone_when_sent",
+        "deletes a message to a device when it is sent, not when it is there",
+        "A message to a single device, such as a key, is deleted as soon as it was written to the device's connection. "
+        "Written to a line that is dead already, or lost with it, it never comes again, although its sender was told "
+        "that it is kept.",
+    ),
+    Mutant(
         "logs_message_bodies",
         "writes the text of a repeated send to its log",
         "The log line of a send that had been stored before has the message's text in it, left over from a search for "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from harness.reference.device_mail import DeviceMail
 from harness.reference.fanout import Fanout
 from harness.reference.frames import Receipt, Request, encode
 from harness.reference.limits import Limiter
@@ -20,9 +21,16 @@ class StoredIsDelivered(Chat):
     """Takes the offline queue of a device for the device."""
 
     def __init__(
-        self, messages: Messages, tokens: Tokens, limiter: Limiter, fanout: Fanout, push: PushWorker, log: Log
+        self,
+        messages: Messages,
+        tokens: Tokens,
+        limiter: Limiter,
+        fanout: Fanout,
+        push: PushWorker,
+        mail: DeviceMail,
+        log: Log,
     ) -> None:
-        super().__init__(messages, tokens, limiter, fanout, push, log)
+        super().__init__(messages, tokens, limiter, fanout, push, mail, log)
         self._sessions = fanout.sessions
         self._devices: defaultdict[str, set[str]] = defaultdict(set)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.core.events import Event
+from harness.core.events import SENDING, Event
 from harness.core.results import FaultResult, Witness
 from harness.core.stack import base_link
 from harness.history.trace import Life
@@ -78,7 +78,7 @@ def lanes_of(life: Life, scene: Scene, witness: Witness) -> Lanes:
 
 
 def _sending_device(life: Life) -> str:
-    started = (event.device for event in life.events if event.event == "client_send_started" and event.device)
+    started = (event.device for event in life.events if event.event in SENDING and event.device)
     return next(started, life.sender or "sender")
 
 

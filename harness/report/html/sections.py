@@ -24,6 +24,9 @@ SEEN = {
     "recipient_online_delivered": "received live",
     "recipient_synced": "received by sync",
     "stored": "stored",
+    "to_device_accepted": "accepted",
+    "to_device_arrived": "received",
+    "to_device_confirmed": "confirmed",
 }
 LOG_LINES = 40
 

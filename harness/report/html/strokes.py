@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.core.events import Event
+from harness.core.events import ACCEPTING, FAILING, SENDING, Event
 from harness.history.trace import Life, Neighbour
 from harness.report.html.lanes import ARCHIVE, Lanes
 from harness.report.html.loglines import LogLine
@@ -13,7 +13,7 @@ from harness.report.html.picture import Stroke, StrokeTone
 _ON_THE_LINE = frozenset({None, "not_connected", "connection_lost", "connect_failed", "timeout"})
 _PATIENCE_NS = 5_000_000_000
 _PUSHED = frozenset({"push_sent", "push_failed"})
-_GOT = frozenset({"recipient_online_delivered", "recipient_synced"})
+_GOT = frozenset({"recipient_online_delivered", "recipient_synced", "to_device_arrived"})
 
 
 def strokes_of(life: Life, events: Sequence[Event], said: Sequence[LogLine], lanes: Lanes) -> list[Stroke]:
@@ -26,20 +26,20 @@ def strokes_of(life: Life, events: Sequence[Event], said: Sequence[LogLine], lan
 
 def service_moment(events: Sequence[Event], heard: Sequence[int], before_ns: int) -> int:
     """Return when the service last had the message in its hands before a moment; the moment itself if nobody knows."""
-    known = heard or [event.mono_ns for event in events if event.event == "server_accepted"]
+    known = heard or [event.mono_ns for event in events if event.event in ACCEPTING]
     return max((moment for moment in known if moment <= before_ns), default=before_ns)
 
 
 def _attempts(events: Sequence[Event], heard: Sequence[int], lanes: Lanes) -> Iterator[Stroke]:
-    starts = [event for event in events if event.event == "client_send_started"]
-    for start, following in zip(starts, [*starts[1:], None], strict=True):
+    starts = [event for event in events if event.event in SENDING]
+    for start, following in zip(starts, [*starts[1:], None], strict=False):
         until_ns = min(start.mono_ns + _PATIENCE_NS, following.mono_ns if following else start.mono_ns + _PATIENCE_NS)
         reached = next((moment for moment in heard if start.mono_ns <= moment < until_ns), None)
         yield from _attempt(start, _end(start, events), reached, lanes)
 
 
 def _end(start: Event, events: Sequence[Event]) -> Event | None:
-    ends = (event for event in events if event.event in {"server_accepted", "client_send_failed"})
+    ends = (event for event in events if event.event in ACCEPTING | FAILING)
     return next((event for event in ends if event.attempt == start.attempt and event.mono_ns >= start.mono_ns), None)
 
 
@@ -60,7 +60,7 @@ def _attempt(start: Event, end: Event | None, reached: int | None, lanes: Lanes)
 
 def _answered(end: Event) -> bool:
     """A refusal is an answer as well; only what happened on the line is none."""
-    if end.event == "server_accepted":
+    if end.event in ACCEPTING:
         return True
     return end.outcome == "fail" and (end.http_status is not None or end.error_code not in _ON_THE_LINE)
 

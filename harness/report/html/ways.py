@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from harness.core.events import Event
+from harness.core.events import ACCEPTING, FAILING, SENDING, Event
 from harness.core.results import Witness
 from harness.history.faults import FaultWindow
 from harness.history.trace import Life, Neighbour
@@ -31,6 +31,10 @@ _WORDS = {
     "push_failed": "push failed",
     "push_displayed": "shown",
     "rate_limited": "limited",
+    "to_device_send_started": "sends",
+    "to_device_accepted": "kept",
+    "to_device_arrived": "got it",
+    "to_device_confirmed": "✓",
     "message_persisted": "stores",
     "ack_sent": "acks",
     "fanout_done": "fans out",
@@ -45,7 +49,7 @@ _ABSENT = {
 }
 _AT_SENDER = frozenset({"server_accepted", "client_send_started", "client_retry_scheduled", "client_send_failed"})
 _HINTS = frozenset({"delivery_receipt_received", "read_receipt_received", "client_retry_scheduled"})
-_SIGNS = frozenset({"client_send_started", "server_accepted", "recipient_online_delivered", "recipient_synced"})
+_SIGNS = frozenset({"recipient_online_delivered", "recipient_synced", "to_device_arrived"}) | SENDING | ACCEPTING
 
 
 def picture_of(life: Life, witness: Witness, scene: Scene) -> Picture:
@@ -73,7 +77,7 @@ def unwanted(life: Life, witness: Witness) -> tuple[Event, ...]:
 
     That somebody sent is never wrong: a witness that names that moment says since when, not what.
     """
-    at_once = [one for one in life.events if one.mono_ns == witness.mono_ns and one.event != "client_send_started"]
+    at_once = [one for one in life.events if one.mono_ns == witness.mono_ns and one.event not in SENDING]
     if witness.missing_step is None:
         return tuple(at_once)
     return tuple(event for event in at_once if event.device and event.device == witness.device)
@@ -116,9 +120,9 @@ def _beside(one: Neighbour, life: Life) -> Dot:
 
 
 def _word(event: Event) -> str:
-    if event.event == "client_send_failed":
+    if event.event in FAILING:
         return "refused" if event.outcome == "fail" else "no answer"
-    if event.event == "client_send_started" and (event.attempt or 1) > 1:
+    if event.event in SENDING and (event.attempt or 1) > 1:
         return f"sends again ({event.attempt})"
     return _WORDS.get(event.event, event.event.replace("_", " "))
 
