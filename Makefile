@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint docs docker-base images soak soak-servers bench-proxy bench-recorder bench-load clean
+.PHONY: help demo test lint docs docker-base images soak soak-servers bench-proxy bench-recorder bench-load bench-xmpp clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ bench-recorder: $(READY) ## microseconds per recorded event
 
 bench-load: $(READY) ## our load side beside Locust, k6 and artillery (missing ones are fetched once)
 	$(BIN)/python benchmarks/bench_load.py
+
+bench-xmpp: $(READY) ## our XMPP driver beside tsung on one ejabberd
+	$(BIN)/python benchmarks/bench_xmpp.py
 
 clean: ## remove what was built, the virtual environment too
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

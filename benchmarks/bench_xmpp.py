@@ -43,7 +43,7 @@ DOMAIN = "chat.test"
 TEXT = "Shall we meet at the station at seven, or would you rather walk? (12.3456)"
 EXIT_MISSED, EXIT_NOTHING_TO_COMPARE, EXIT_INTERRUPTED = 1, 3, 130
 CONNECTS_WITHIN_S, ENDS_WITHIN_S = 60.0, 60.0
-SETTLE_S, SPARE_S = 3.5, 2.0
+SETTLE_S, SPARE_S = 3.5, 1.0
 STANDING = "CHAT_CHAOS_DIRECT"
 
 
@@ -63,17 +63,13 @@ def play(side: Ours | Tsung, task: Task, archives: Archives, seconds: float) -> 
         folder = Path(name)
         playing = side.start(task, folder, output)
         try:
-            await_everybody(playing, task)
-            time.sleep(SETTLE_S)
-            middle = between(playing, seconds)
-            failed = playing.wait(ENDS_WITHIN_S + task.messages * task.think_s) != 0
-        except (psutil.NoSuchProcess, subprocess.TimeoutExpired, TimeoutError):
-            failed = True
+            middle = middle_of(playing, task, seconds)
+        except (psutil.NoSuchProcess, subprocess.SubprocessError, TimeoutError) as problem:
+            output.seek(0)
+            what = f"{side.name} did not play to its end: {problem}\n{output.read()[-2000:]}"
+            raise EnvironmentFault(what, hint="a lower --rate may do") from None
         finally:
             end(playing)
-        if failed:
-            output.seek(0)
-            raise EnvironmentFault(f"{side.name} did not play to the end: {output.read()[-2000:]}")
         known = side.known(task, folder)
     archived = asyncio.run(archives.new())
     count = archived.between(middle.began_ns, middle.ended_ns)
@@ -83,13 +79,24 @@ def play(side: Ours | Tsung, task: Task, archives: Archives, seconds: float) -> 
     return Play(middle.cpu_s / count * 1e6, count / took_s, middle.rss_mb, task.asked_for, known, archived)
 
 
+def middle_of(playing: subprocess.Popen[str], task: Task, seconds: float) -> Middle:
+    """See what the middle of a play takes, and let it come to its end; raises what ``play`` names."""
+    await_everybody(playing, task)
+    time.sleep(SETTLE_S)
+    middle = between(playing, seconds)
+    if code := playing.wait(ENDS_WITHIN_S + task.messages * task.think_s):
+        raise subprocess.CalledProcessError(code, playing.args)
+    return middle
+
+
 def await_everybody(playing: subprocess.Popen[str], task: Task) -> None:
     """Wait until everybody has a connection to the server; raises ``TimeoutError``."""
-    until_s, port = time.monotonic() + CONNECTS_WITHIN_S, int(task.address.rpartition(":")[2])
-    while connections(playing.pid, port) < len(task.people) and playing.poll() is None:
-        if time.monotonic() > until_s:
-            raise TimeoutError
+    until_s, port, most = time.monotonic() + CONNECTS_WITHIN_S, int(task.address.rpartition(":")[2]), 0
+    while most < len(task.people):
+        if time.monotonic() > until_s or playing.poll() is not None:
+            raise TimeoutError(f"{most} of {len(task.people)} people were connected at a time")
         time.sleep(0.1)
+        most = max(most, connections(playing.pid, port))
 
 
 def connections(pid: int, port: int) -> int:
@@ -203,8 +210,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often both are measured (default 5)")
     parser.add_argument("--people", type=even, default=60, help="people, in pairs (default 60)")
-    parser.add_argument("--rate", type=float, default=100, help="messages a second of all together (default 100)")
-    parser.add_argument("--seconds", type=float, default=6, help="length of each measurement (default 6)")
+    parser.add_argument("--rate", type=float, default=50, help="messages a second of all together (default 50)")
+    parser.add_argument("--seconds", type=float, default=10, help="length of each measurement (default 10)")
     given = parser.parse_args()
     if shutil.which("tsung") is None or not find("ejabberd"):
         print("Nothing to compare with: apt-get install tsung ejabberd erlang-p1-sqlite3", file=sys.stderr)
