@@ -318,3 +318,18 @@ def test_the_archive_comes_page_by_page_in_its_own_order(driver: Made, session: 
 def test_a_server_that_says_nothing_is_given_up(driver: Made, session: Connecting) -> None:
     """After a silence a sign of life is asked for; without one the connection is over."""
     assert play(session, driver(ping="100ms"), bound(), first) == Closed(None, "ping_timeout", clean=False)
+
+
+def test_who_answers_is_asked_again_in_the_next_silence(driver: Made, session: Connecting) -> None:
+    """And is still listened to."""
+
+    async def scene(wire: Wire) -> None:
+        await wire.logs_in()
+        await wire.binds()
+        for _ in range(3):
+            asked = await wire.hears("iq")
+            wire.says(f"<iq type='result' id='{asked.get('id')}' from='chat.test'/>")
+        wire.says(f"<message {ALICE} id='c7'>{HELLO}</message>")
+        await wire.hears("never")
+
+    assert play(session, driver(ping="100ms"), scene, first) == LIVE

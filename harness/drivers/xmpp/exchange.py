@@ -14,6 +14,7 @@ from harness.drivers.xmpp.xml import Element
 SM = "urn:xmpp:sm:3"
 PING = "urn:xmpp:ping"
 LOST = Unknown("connection_lost")
+_ASK = Element("r", SM).render()
 
 Handled = Refused | Unknown | None
 
@@ -42,7 +43,7 @@ class Exchange:
         waiting: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
         self._sends[name] = waiting
         self._counters.sent(name)
-        self._stream.put(stanza, Element("r", SM))
+        self._stream.write(stanza.render() + _ASK)
         try:
             return await waiting
         finally:

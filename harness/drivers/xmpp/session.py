@@ -23,6 +23,7 @@ from harness.drivers.arrivals import arrivals
 from harness.drivers.xmpp.archive import Cursor, Entry, end_of_page, question
 from harness.drivers.xmpp.exchange import SM, Exchange, Handled
 from harness.drivers.xmpp.rooms import Entrance, Rooms
+from harness.drivers.xmpp.silence import Silence
 from harness.drivers.xmpp.standing import IN_A_GROUP, Manners, Standing
 from harness.drivers.xmpp.stanzas import (
     CARBONS,
@@ -41,7 +42,7 @@ PUSH = "urn:xmpp:push:0"
 BLOCKING = "urn:xmpp:blocking"
 STANZAS = frozenset({"iq", "message", "presence"})
 PATIENCE_S = 1.5
-"""How long a sign of life is waited for: a black hole is noticed by nothing else."""
+"""How long a sign of life is waited for."""
 PAGE = 50
 
 
@@ -74,7 +75,10 @@ class XmppSession:
         self._pushed: asyncio.Queue[Incoming] = asyncio.Queue()
         self._entries: dict[str, tuple[str, list[Entry]]] = {}
         self._push_token: str | None = None
-        self._listening = asyncio.create_task(self._listen(), name=f"stream of {connection}")
+        self._silence = Silence(
+            manners.ping_s, PATIENCE_S, self._exchange.ping, lambda: self._over(Ended("ping_timeout"))
+        )
+        stream.listen(self._hear, self._over)
 
     async def announce(self) -> Handled:
         """Ask for copies of what the other devices send and get, be available, and enter the rooms of one's person."""
@@ -195,8 +199,8 @@ class XmppSession:
 
     async def close(self, *, abrupt: bool = False) -> None:
         """Say goodbye, after which nothing can be resumed, or vanish."""
-        self._listening.cancel()
-        await asyncio.wait([self._listening])
+        self._stream.deaf()
+        self._silence.end()
         if not abrupt:
             self._counters.id = ""
             self._acknowledge()
@@ -213,27 +217,18 @@ class XmppSession:
         answer = await self._exchange.ask("set", what)
         return answer if isinstance(answer, Refused | Unknown) else None
 
-    async def _listen(self) -> None:
+    def _hear(self, element: Element) -> None:
+        self._silence.heard()
         try:
-            while True:
-                self._take(await self._next())
-        except TimeoutError:
-            self._finish(Closed(None, "ping_timeout", clean=False))
-        except Ended as ended:
-            self._finish(Closed(None, str(ended), clean=ended.clean))
+            self._take(element)
         except BadStream as bad:
-            self._finish(Closed(None, str(bad), clean=False))
-        await self._stream.close(abrupt=True)
+            self._over(bad)
 
-    async def _next(self) -> Element:
-        """The next element; where nothing comes for a while, a ping has to bring something."""
-        try:
-            async with asyncio.timeout(self._manners.ping_s):
-                return await self._stream.read()
-        except TimeoutError:
-            self._exchange.ping()
-        async with asyncio.timeout(PATIENCE_S):
-            return await self._stream.read()
+    def _over(self, why: Ended | BadStream) -> None:
+        self._stream.deaf()
+        self._silence.end()
+        self._finish(Closed(None, str(why), clean=isinstance(why, Ended) and why.clean))
+        self._stream.vanish()
 
     def _take(self, element: Element) -> None:
         if element.ns == CLIENT and element.name in STANZAS:

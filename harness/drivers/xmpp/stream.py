@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 from harness.drivers.api import Account, Refused, Unknown
@@ -16,7 +17,6 @@ SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 FORBIDDEN = 403
 """Not 401: a password that is not taken is no token that has run out, and no other is to be had."""
 GOODBYE_S = 1.0
-_CHUNK = 65536
 
 
 class Ended(Exception):
@@ -27,23 +27,54 @@ class Ended(Exception):
         self.clean = clean
 
 
-class Stream:
-    """Elements in both directions."""
+Hear = Callable[[Element], None]
+Over = Callable[[Ended | BadStream], None]
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, domain: str) -> None:
-        self._reader = reader
-        self._writer = writer
+
+class Stream(asyncio.Protocol):
+    """Elements in both directions: they are read one by one, or told as they come to whoever listens."""
+
+    def __init__(self, domain: str) -> None:
         self._domain = domain
         self._parser = Parser()
         self._read: deque[Element] = deque()
         self._error = ""
+        self._over: Ended | BadStream | None = None
+        self._listener: tuple[Hear, Over] | None = None
+        self._news, self._gone = asyncio.Event(), asyncio.Event()
 
     @classmethod
     async def dial(cls, address: str, domain: str) -> Self:
         """Connect to ``http://HOST:PORT``, where streams are spoken. Raises ``OSError``."""
         parts = urlsplit(address)
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        return cls(reader, writer, domain)
+        loop = asyncio.get_running_loop()
+        _, stream = await loop.create_connection(lambda: cls(domain), parts.hostname or "", parts.port or 0)
+        return stream
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; what comes after the end is heard out, and no more than that."""
+        if self._over is not None:
+            return
+        try:
+            for element in self._parser.feed(data):
+                self._take(element)
+        except BadStream as bad:
+            self._over = bad
+        else:
+            self._over = self._parser.broken
+        if self._over is None and self._parser.closed:
+            self._over = Ended(self._error or "closed_by_server", clean=not self._error)
+        self._tell()
+
+    def connection_lost(self, problem: Exception | None) -> None:  # noqa: ARG002 - however it was lost
+        """End."""
+        self._over = self._over or Ended(self._error or "connection_lost")
+        self._gone.set()
+        self._tell()
 
     async def open(self) -> Element:
         """Begin, or begin anew; return what the server offers. Raises ``Ended``, ``BadStream``."""
@@ -77,48 +108,64 @@ class Stream:
 
     def write(self, text: str) -> None:
         """Write text; that nobody is there any more shows in reading."""
-        if not self._writer.is_closing():
-            self._writer.write(text.encode())
+        if not self._transport.is_closing():
+            self._transport.write(text.encode())
 
     async def read(self) -> Element:
         """Return the next element. Raises ``Ended`` at the end of the stream, ``BadStream`` for what is none."""
         while not self._read:
-            if self._parser.broken is not None:
-                raise self._parser.broken
-            if self._parser.closed:
-                raise Ended(self._error or "closed_by_server", clean=not self._error)
-            try:
-                data = await self._reader.read(_CHUNK)
-            except OSError:
-                data = b""
-            if not data:
-                raise Ended(self._error or "connection_lost")
-            self._read.extend(self._parser.feed(data))
-        element = self._read.popleft()
-        if (element.name, element.ns) == ("error", STREAMS):
-            self._error = element.children[0].name.replace("-", "_") if element.children else "stream_error"
-            return await self.read()
-        return element
+            if self._over is not None:
+                raise self._over
+            self._news.clear()
+            await self._news.wait()
+        return self._read.popleft()
+
+    def listen(self, hear: Hear, over: Over) -> None:
+        """Have each element told from now on, those first that nobody has read, and at last the stream's end."""
+        self._listener = hear, over
+        self._tell()
+
+    def deaf(self) -> None:
+        """Have nothing told any more."""
+        self._listener = None
 
     async def close(self, *, abrupt: bool = False) -> None:
         """Say goodbye and hear the other side out, or vanish by a reset; harmless when the connection is gone."""
         try:
             if abrupt:
-                self._writer.transport.abort()
+                self.vanish()
             else:
                 self.write("</stream:stream>")
                 await self._until_the_end()
         finally:
-            self._writer.close()
-        # Not ``wait_closed``: whoever is cancelled in it leaves it cancelled for whoever closes again.
+            self._transport.close()
+        # A turn of the loop, in which a transport that was told to vanish does.
         await asyncio.sleep(0)
+
+    def vanish(self) -> None:
+        """Reset the connection."""
+        self._transport.abort()
 
     async def _until_the_end(self) -> None:
         """Read on for a moment (RFC 6120, 4.4): a close on top of unread bytes is a reset and swallows the goodbye."""
-        with suppress(TimeoutError, OSError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_S):
-                while await self._reader.read(_CHUNK):
-                    pass
+                await self._gone.wait()
+
+    def _take(self, element: Element) -> None:
+        if element.name == "error" and element.ns == STREAMS:
+            self._error = element.children[0].name.replace("-", "_") if element.children else "stream_error"
+        else:
+            self._read.append(element)
+
+    def _tell(self) -> None:
+        self._news.set()
+        while self._listener is not None and self._read:
+            self._listener[0](self._read.popleft())
+        if self._listener is not None and self._over is not None:
+            _, over = self._listener
+            self._listener = None
+            over(self._over)
 
 
 def failed(problem: Exception) -> Refused | Unknown:

@@ -5,6 +5,7 @@ RFC 6120, 11.1: no comments, processing instructions, internal or external DTD s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ LARGEST = 1 << 20
 """Bytes of one stanza."""
 DEEPEST = 64
 _SEPARATOR = " "
+_MEANS_SOMETHING = re.compile(r"[&<>\"\t\n\r]").search
 
 
 class BadStream(Exception):
@@ -35,11 +37,14 @@ class Element:
 
     def all(self, name: str, ns: str = CLIENT) -> Iterator[Element]:
         """Children of that name."""
-        return (child for child in self.children if (child.name, child.ns) == (name, ns))
+        return (child for child in self.children if child.name == name and child.ns == ns)
 
     def child(self, name: str, ns: str = CLIENT) -> Element | None:
         """The first child of that name."""
-        return next(self.all(name, ns), None)
+        for child in self.children:
+            if child.name == name and child.ns == ns:
+                return child
+        return None
 
     def words(self, name: str, ns: str = CLIENT) -> str | None:
         """The text of the first child of that name."""
@@ -52,10 +57,13 @@ class Element:
 
     def render(self, within: str = CLIENT) -> str:
         """As XML inside an element of the namespace ``within``."""
-        attrs = {} if self.ns == within else {"xmlns": self.ns}
-        opening = "".join(f" {name}={quoteattr(value)}" for name, value in (attrs | self.attrs).items())
-        inner = escape(self.text) + "".join(child.render(self.ns) for child in self.children)
-        return f"<{self.name}{opening}>{inner}</{self.name}>" if inner else f"<{self.name}{opening}/>"
+        opening = self.name if self.ns == within else f"{self.name} xmlns={_quoted(self.ns)}"
+        for name, value in self.attrs.items():
+            opening += f" {name}={_quoted(value)}"
+        inner = escape(self.text) if self.text else ""
+        for child in self.children:
+            inner += child.render(self.ns)
+        return f"<{opening}>{inner}</{self.name}>" if inner else f"<{opening}/>"
 
 
 class Parser:
@@ -131,6 +139,11 @@ class Parser:
     def _characters(self, text: str) -> None:
         if self._open:
             self._open[-1].text += text
+
+
+def _quoted(value: str) -> str:
+    """A value of an attribute; most have nothing in them that means something in XML."""
+    return quoteattr(value) if _MEANS_SOMETHING(value) else f'"{value}"'
 
 
 def _refuse(*_: object) -> None:
