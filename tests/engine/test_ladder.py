@@ -179,3 +179,19 @@ def test_exposure_counts_messages_on_their_way_to_the_target_too(tmp_path: Path)
     with open_history([tmp_path]) as history:
         [result] = climb(history, [plan], [])
     assert result.exposed == 1
+
+
+@pytest.mark.parametrize(("link", "exposed"), [("client->chat", 1), ("client:bob->chat", 1), ("client:carol->chat", 0)])
+def test_messages_to_devices_are_exposed_on_both_ways(tmp_path: Path, link: str, exposed: int) -> None:
+    """On that of their sender until they are accepted, on that of their device until they are there."""
+    builder = HistoryBuilder()
+    for device in ("alice/phone", "bob/phone", "carol/phone"):
+        own = "client->chat" if device == "alice/phone" else f"client:{device.partition('/')[0]}->chat"
+        builder.add("connection_opened", 0.0, device=device, connection=device, link=own)
+    builder.to_device("k", BEGAN_S, "bob/phone").for_device("k", "bob/phone", HEALED_S + 0.1)
+    for event, at_s in (("fault_commanded", BEGAN_S), ("fault_installed", BEGAN_S), ("fault_healed", HEALED_S)):
+        builder.add(event, at_s, fault="cut", link=link, observer="engine", detail={"began_ns": at_ns(BEGAN_S)})
+    write_events(tmp_path, builder.events())
+    with open_history([tmp_path]) as history:
+        [result] = climb(history, [FaultPlan("cut", "network.down", link, Start(at_s=4.0), 2.0)], [])
+    assert result.exposed == exposed

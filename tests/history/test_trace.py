@@ -112,3 +112,17 @@ def test_ids_that_are_unknown_or_not_unique_are_refused(history: History) -> Non
         trace(history, "c-m9")
     with pytest.raises(UsageError, match="3 messages have an id that begins with 'c-m': c-m1, c-m2, c-m3"):
         trace(history, "c-m")
+
+
+def test_a_message_to_a_device_is_told_in_words(tmp_path: Path) -> None:
+    """From its sender to the device, and back to the service."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone").to_device("k", 2.0, "bob/phone")
+    builder.for_device("k", "bob/phone", 2.1).confirmed("k", "bob/phone", 2.2)
+    with open_history([builder.write(tmp_path / "events")]) as history:
+        page = render(trace(history, "d-k")).splitlines()
+    assert page[-4:] == [
+        "    2.000 s   alice/phone         sends to bob, to the device bob/phone alone",
+        "    2.010 s   alice/phone         is told that it is kept for the device",
+        "    2.100 s   bob/phone           receives it, to this device alone on connection conn-2",
+        "    2.200 s   bob/phone           has told the service that it is there",
+    ]

@@ -126,6 +126,18 @@ def test_messages_and_receipts_cross(start: Start) -> None:
     assert alice.waiting() == []
 
 
+def test_a_message_to_a_device_crosses_and_is_confirmed_anywhere(start: Start) -> None:
+    """The instance that has the device looks for it each second; what was confirmed there comes at no other one."""
+    chats = start()
+    token, bob = chats.one.login("alice")["token"], chats.two.device("bob")
+    wanted = {"to": "bob", "device": "phone", "id": "k", "body": "key"}
+    assert chats.one.ask("POST", "device-messages", token, wanted).status_code == 201
+    assert bob.next()["id"] == "k"
+    assert bob.ask("confirm", sender="alice", id="k")["type"] == "ok"
+    assert chats.two.ask("POST", "device-messages", token, wanted).status_code == 200
+    assert chats.one.device("bob").waiting() == []
+
+
 def test_a_send_is_one_message_whichever_instances_it_is_repeated_at(start: Start) -> None:
     """The same id through both at once is stored once, and everybody gets the same answer."""
     chats = start()

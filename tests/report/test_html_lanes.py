@@ -175,3 +175,24 @@ def test_thousands_of_devices_do_not_make_thousands_of_lanes(life_of: Callable[[
     assert picture.missing.lane == crowd[-1]
     assert "1992 more devices are not drawn" in legend(picture)
     assert len(draw_picture(picture)) < 60_000
+
+
+def test_a_message_to_a_device_is_drawn_to_the_device_that_lacks_it(tmp_path: Path) -> None:
+    """An attempt and its answer, and the dashed way to the device, which nobody has heard of it."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone").to_device("m", 3.0, "bob/phone", answers=("ok",))
+    gap = Witness(text="lost", device="bob/phone", mono_ns=at_ns(41.0), missing_step="recipient_synced")
+    with open_history([builder.write(tmp_path / "events")]) as history:
+        picture = picture_of(trace(history, "d-m"), gap, SCENE)
+    assert ways(picture) == [("alice/phone", "service:chat", False), ("service:chat", "alice/phone", False)]
+    assert picture.missing is not None
+    assert (picture.missing.lane, picture.missing.word) == ("bob/phone", "never got it")
+    assert [dot.word for dot in picture.dots if dot.tone == "last"] == ["kept"]
+
+
+def test_a_message_that_nobody_sent_has_a_picture(life_of: Callable[[HistoryBuilder], Life]) -> None:
+    """It came from somewhere: the way to the device is all that there is."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone")
+    message = HistoryBuilder().send("m", 3.0)
+    unsent = Witness(text="from nowhere", client_message_id="c-m", mono_ns=at_ns(3.05))
+    picture = picture_of(life_of(builder.live(message, "bob/phone", 3.05)), unsent, SCENE)
+    assert ways(picture) == [("service:service", "bob/phone", False)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -165,6 +166,15 @@ def test_violations_are_gathered_by_cause(run_folder: Callable[..., Path]) -> No
     assert "It broke in 2 ways" in page
     assert "and 4 like it" in page
     assert outline(page).ids.count("check-acked_never_lost-2") == 1
+
+
+def test_a_message_to_a_device_is_told_with_the_device_that_lacks_it(run_folder: Callable[..., Path]) -> None:
+    """The lane of the device is drawn, though nobody ever saw the message there."""
+    builder = HistoryBuilder().online("alice/phone", "bob/phone").to_device("k", 3.0, "bob/phone")
+    page = write_report(run_folder(builder.final_sync("alice/phone", "bob/phone"))).read_text()
+    assert outline(page).ids.count("check-to_device-1") == 1
+    assert "bob/phone the device never got it" in page
+    assert re.search(r"<text[^>]*>bob/phone</text>", page)
 
 
 def test_violations_of_a_naive_client_are_gathered_too(run_folder: Callable[..., Path]) -> None:

@@ -161,7 +161,7 @@ class _World:
     def example(self, draft: _Draft) -> Example:
         """Return a draft with all that surrounds it."""
         client_id = draft.life.client_message_id if draft.life else None
-        audience = self._history.rows("select device from audience where op = ? order by device", [client_id])
+        audience = self._history.rows(_ADDRESSEES, [client_id, client_id])
         scene = Scene(
             links=self._links,
             audience=tuple(device for (device,) in audience),
@@ -178,6 +178,11 @@ def _story(life: Life, witness: Witness) -> str:
     """A step is dashed where it never came; one that came too early is there, and said to be wrong elsewhere."""
     return render(life, missing=None if unwanted(life, witness) else witness)
 
+
+_ADDRESSEES = """
+select device from audience where op = ? union select device from device_mail where client_message_id = ?
+order by device
+"""
 
 # The edge over which a device's messages go: its log-ins may take another one.
 _LINKS = """
