@@ -5,7 +5,8 @@ server that gets one publish for each notification, and makes a push of it at th
 push token. What the provider refuses goes back as an error: ``item-not-found`` for a token that is gone, of the type
 ``wait`` for what may be tried again. It keeps nothing and repeats nothing.
 
-``COMPONENT`` (HOST:PORT of the chat server's components), ``DOMAIN`` (its own), ``SECRET``, ``PROVIDER`` (HOST:PORT).
+``COMPONENT`` (HOST:PORT of the chat server's components), ``DOMAIN`` (its own), ``SECRET``, ``PROVIDER`` (HOST:PORT),
+``PORT`` and ``HOST`` (loopback) of its own ``/healthz``: it answers 200 while the chat server has it for a component.
 A notification that names its message as ``<message xmlns='urn:chat-chaos:push' id=… conversation=…/>`` is pushed under
 that name, any other under its own: the extension's summary says only that there is something.
 """
@@ -26,6 +27,9 @@ from http import HTTPStatus
 from typing import Self
 
 from harness.drivers.xmpp.xml import STREAMS, BadStream, Element, Parser
+from harness.providers import http_server
+from harness.providers.http_server import json_response
+from harness.proxy.http_wire import Request, Response
 
 COMPONENT = "jabber:component:accept"
 PUBSUB = "http://jabber.org/protocol/pubsub"
@@ -37,7 +41,7 @@ PROVIDER_WITHIN_S = 5.0
 REDIAL_S = 0.1
 EXIT_WRONG_SETTINGS = 2
 _CHUNK = 65536
-_VARIABLES = ("COMPONENT", "DOMAIN", "SECRET", "PROVIDER")
+_VARIABLES = ("COMPONENT", "DOMAIN", "SECRET", "PROVIDER", "PORT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,14 @@ class Service:
     domain: str
     secret: str = field(repr=False)
     provider: str
+    port: str
+    host: str
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
         """Read the settings; KeyError names the one that is missing."""
-        return cls(*(environ[name] for name in _VARIABLES))
+        component, domain, secret, provider, port = (environ[name] for name in _VARIABLES)
+        return cls(component, domain, secret, provider, port, environ.get("HOST", "127.0.0.1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +84,33 @@ class Publish:
         return cls(publish.get("node"), message_id, named.get("conversation") or stanza.get("from"))
 
 
-async def serve(service: Service) -> None:
-    """Be the component for good: a chat server that is not there, or goes away, is dialled again."""
-    while True:
-        with suppress(OSError, BadStream):
-            await _Connection(service).hold()
-        await asyncio.sleep(REDIAL_S)
+class Component:
+    """The component for good: a chat server that is not there, or goes away, is dialled again."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._connection: _Connection | None = None
+
+    async def serve(self) -> None:
+        """Run until cancelled."""
+        while True:
+            self._connection = _Connection(self._service)
+            with suppress(OSError, BadStream):
+                await self._connection.hold()
+            self._connection = None
+            await asyncio.sleep(REDIAL_S)
+
+    def health(self, request: Request) -> Response:
+        """Answer whether the chat server takes it for its component; until then it would drop what it has to push."""
+        known = self._connection is not None and self._connection.known
+        return json_response(HTTPStatus.OK if known else HTTPStatus.SERVICE_UNAVAILABLE, {"path": request.path})
 
 
 class _Connection:
-    """One connection to the chat server."""
+    """One connection to the chat server; ``known`` once that has taken the proof."""
 
     def __init__(self, service: Service) -> None:
+        self.known = False
         self._service = service
         self._parser = Parser()
 
@@ -114,6 +136,7 @@ class _Connection:
         stanzas = self._parser.feed(data)
         if new and self._parser.header is not None:
             writer.write(self._handshake(self._parser.header.get("id", "")))
+        self.known = self.known or any(stanza.name == "handshake" for stanza in stanzas)
         return [stanza for stanza in stanzas if stanza.name == "iq" and stanza.get("type") in {"get", "set"}]
 
     def _handshake(self, stream: str) -> bytes:
@@ -179,8 +202,10 @@ async def _run(service: Service) -> None:
     assert serving is not None  # noqa: S101 - for the type checker
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    with suppress(asyncio.CancelledError):
-        await serve(service)
+    component = Component(service)
+    async with await http_server.serve(service.host, int(service.port), component.health):
+        with suppress(asyncio.CancelledError):
+            await component.serve()
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ import pytest
 from harness.drivers.xmpp.xml import STREAMS, Element
 from harness.providers.xmpp_push import COMPONENT, Publish, refusal
 from harness.testing.push_provider import BOB, push_provider
+from harness.testing.reference_chat import free_port
 from harness.testing.xmpp_server import Wire
 
 SECRET = "between-us"
@@ -40,7 +42,7 @@ async def greeted(wire: Wire) -> None:
     wire.says("<handshake/>")
 
 
-def serving(provider: str, *scenes: Callable[[Wire], Awaitable[None]]) -> None:
+def serving(provider: str, *scenes: Callable[[Wire], Awaitable[None]], own_port: int = 0) -> None:
     """Run the push service against a server that plays one scene on each of its connections, in turn."""
 
     async def whole() -> None:
@@ -60,6 +62,7 @@ def serving(provider: str, *scenes: Callable[[Wire], Awaitable[None]]) -> None:
         server = await asyncio.start_server(met, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         told = {"COMPONENT": f"127.0.0.1:{port}", "DOMAIN": "push.chat.test", "SECRET": SECRET, "PROVIDER": provider}
+        told["PORT"] = str(own_port)
         argv = [sys.executable, "-P", "-m", "harness.providers.xmpp_push"]
         process = await asyncio.create_subprocess_exec(*argv, env=dict(os.environ) | told)
         try:
@@ -89,6 +92,24 @@ def test_a_publish_becomes_a_push_of_its_message(tmp_path: Path) -> None:
         serving(provider.url.removeprefix("http://"), scene)
         pushed = {(push["message_id"], push["conversation_id"]) for push in provider.events("push_sent")}
     assert pushed == {("c1", "alice+bob"), ("n2", "chat.test")}
+
+
+def test_it_is_healthy_once_the_server_has_taken_it() -> None:
+    """Before that the server has nobody to hand a notification to, and drops it."""
+    port = free_port()
+
+    def health() -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        connection.request("GET", "/healthz", headers={"Connection": "close"})
+        return connection.getresponse().status
+
+    async def scene(wire: Wire) -> None:
+        assert await asyncio.to_thread(health) == HTTPStatus.SERVICE_UNAVAILABLE
+        await greeted(wire)
+        while await asyncio.to_thread(health) != HTTPStatus.OK:
+            pass  # the outcome is waited for within PATIENCE_S
+
+    serving("127.0.0.1:1", scene, own_port=port)
 
 
 def test_a_server_that_went_away_is_dialled_again(tmp_path: Path) -> None:

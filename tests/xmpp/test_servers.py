@@ -214,7 +214,7 @@ def test_a_push_goes_through_the_servers_component_in_a_container(play: Play) ->
         alice, bob = await met.connect("alice/phone"), await met.connect("bob/phone")
         await provider.add_rule(PushRule("any", "server_error"))
         assert await bob.register_push(push_token("bob/phone", "1")) is None
-        await bob.close(abrupt=True)
+        await away(met, bob)
         assert isinstance(await alice.send(**says(1)), Accepted)
         assert await asked(provider, "any")
         await alice.close()
