@@ -17,6 +17,7 @@ import msgspec
 from harness.core.errors import ChatChaosError, UsageError, cause_of
 from harness.core.verdicts import Verdict
 from harness.swarm.config import from_json
+from harness.swarm.loop import make_loop
 from harness.swarm.play import Swarm
 
 Command = dict[str, Any]
@@ -228,7 +229,8 @@ def main(control_fd: int) -> int:
     problems: list[BaseException] = []
     gc.set_threshold(GARBAGE_AFTER, 20, 50)
     try:
-        asyncio.run(serve(socket.socket(fileno=control_fd)))
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(serve(socket.socket(fileno=control_fd)))
     except* ChatChaosError as group:
         problems.extend(_leaves(group))
     for problem in problems:
