@@ -25,8 +25,9 @@ Answer = dict[str, Any]
 
 ORPHANED = 1
 LINE_LIMIT = 16 * 1024 * 1024
-GARBAGE_AFTER = 50_000
-"""Objects between two collections: with thousands of people each looks through a million, and nobody can write then."""
+COLLECTED_AFTER = (10_000, 5, 10_000)
+"""When garbage is collected: often among what is young, which takes milliseconds, and hardly ever among everything.
+With thousands of people that is a million objects, and nobody can write for most of a second."""
 
 
 class Control:
@@ -227,7 +228,7 @@ def _cancel_others() -> None:
 def main(control_fd: int) -> int:
     """Run the swarm on an inherited socket; returns the exit status."""
     problems: list[BaseException] = []
-    gc.set_threshold(GARBAGE_AFTER, 20, 50)
+    gc.set_threshold(*COLLECTED_AFTER)
     try:
         with asyncio.Runner(loop_factory=make_loop) as runner:
             runner.run(serve(socket.socket(fileno=control_fd)))
