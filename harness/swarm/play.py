@@ -261,7 +261,12 @@ class Swarm:
             task.cancel()
 
     async def oracle(self, within_s: float) -> dict[str, int | bool]:
-        """Read everybody's archive past every proxy and record it as the truth; says whether it was complete."""
+        """Read everybody's archive past every proxy and record it as the truth; says whether it was complete.
+
+        A crowd leaves before: what it has just fetched it would go on confirming for minutes, and the reading waits.
+        """
+        if self._config.many:
+            await self._say_goodbye()
         oracle = Oracle(self._driver, self._config.direct, self.recorder, self._key)
         reading = await oracle.read(self._accounts.values(), within_s)
         return {"complete": reading.complete, "messages": reading.messages}
@@ -291,11 +296,14 @@ class Swarm:
         self._stop_moving()
         for agent in self._agents.values():
             agent.outbox.give_up()
+        await self._say_goodbye()
+        self._beating.cancel()
+        self.recorder.close()
+
+    async def _say_goodbye(self) -> None:
         goodbyes = [asyncio.create_task(agent.leave()) for agent in self._agents.values()]
         if goodbyes:
             await asyncio.wait(goodbyes, timeout=GOODBYE_LIMIT_S)
-        self._beating.cancel()
-        self.recorder.close()
 
 
 def _driver(config: SwarmConfig) -> Driver:

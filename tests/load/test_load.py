@@ -35,6 +35,10 @@ def test_two_swarms_are_one_crowd(loaded: Callable[..., Any]) -> None:
     accepted = {event["client_message_id"] for event in run.events("server_accepted")}
     stored = {event["client_message_id"] for event in run.events("oracle_read")}
     assert accepted == stored
+    gone = {event["device"]: event["mono_ns"] for event in run.events("connection_lost")}
+    read = {f"{event['recipient']}/phone": event["mono_ns"] for event in run.events("oracle_completed")}
+    assert gone.keys() == read.keys() == opened
+    assert all(gone[device] < read[device] for device in opened)  # nobody is there when it is read what there is
     inject = [event for event in run.events("server_accepted") if event["phase"] == "inject"]
     (commanded,) = run.events("fault_commanded")
     assert sum(event["mono_ns"] < commanded["detail"]["began_ns"] for event in inject) >= 15
