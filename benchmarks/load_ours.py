@@ -26,7 +26,8 @@ from harness.drivers.reference.driver import ReferenceDriver
 from harness.history.recorder import Recorder
 from harness.swarm.config import Route
 from harness.swarm.device import DeviceAgent, World
-from harness.swarm.process import GARBAGE_AFTER
+from harness.swarm.loop import make_loop
+from harness.swarm.process import COLLECTED_AFTER
 from harness.swarm.tally import Tally
 from harness.swarm.watches import Watches
 
@@ -169,5 +170,6 @@ async def play(way: str, port: int, people: int) -> None:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(GARBAGE_AFTER, 20, 50)
-    asyncio.run(play(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    gc.set_threshold(*COLLECTED_AFTER)
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(play(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

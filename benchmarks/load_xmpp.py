@@ -17,7 +17,8 @@ from typing import Any
 from harness.core.clock import SystemClock
 from harness.drivers.api import Accepted, Account, Delivered, Device, Endpoint, Outgoing, Refused, Session, Unknown
 from harness.drivers.xmpp.driver import make
-from harness.swarm.process import GARBAGE_AFTER
+from harness.swarm.loop import make_loop
+from harness.swarm.process import COLLECTED_AFTER
 
 DIALS_AT_ONCE = 8
 LAST_COMES_WITHIN_S = 5.0
@@ -86,5 +87,6 @@ async def main(task: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(GARBAGE_AFTER, 20, 50)
-    asyncio.run(main(json.load(sys.stdin)))
+    gc.set_threshold(*COLLECTED_AFTER)
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(main(json.load(sys.stdin)))
