@@ -18,6 +18,7 @@ from harness.core.plan import Transport
 from harness.core.retry import is_final
 from harness.drivers.api import Accepted, Device, Outgoing, Refused, Session, Unknown
 from harness.drivers.habits import CORRECT, Habits
+from harness.drivers.limits import Limits
 from harness.drivers.tokens import UNAUTHORISED, Spawn, Tokens
 from harness.history.recorder import Recorder
 
@@ -75,6 +76,7 @@ class Outbox:
         rng: random.Random,
         spawn: Spawn,
         habits: Habits = CORRECT,
+        limits: Limits | None = None,
     ) -> None:
         self._device = device
         self._line = line
@@ -85,6 +87,7 @@ class Outbox:
         self._rng = rng
         self._spawn = spawn
         self._habits = habits
+        self._ack_limit = (limits or Limits()).of(habits.ack_timeout_s)
         self._held_until_s = 0.0
         self._shown = "", ""
         self._lanes: dict[str, asyncio.Queue[_Operation]] = {}
@@ -198,7 +201,7 @@ class Outbox:
             return NOT_CONNECTED
         operation.in_flight = True
         try:
-            async with asyncio.timeout(self._habits.ack_timeout_s):
+            with self._ack_limit:
                 outcome = await session.send(operation.message, attempt=operation.attempt)
         except TimeoutError:
             outcome = ACK_TIMEOUT

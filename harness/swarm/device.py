@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.core.clock import Clock
 from harness.core.seeds import Seed
 from harness.drivers.api import Account, Device, Driver, Session, TokenRejected
 from harness.drivers.habits import CORRECT, Habits
+from harness.drivers.limits import Limits
 from harness.drivers.outbox import Outbox
 from harness.drivers.tokens import OPEN, Gate, Spawn, Tokens
 from harness.history.recorder import Recorder
@@ -34,6 +35,7 @@ class World:
     """Lets through as many logins and dials at once as this process can do in time."""
     arrived: Arrived | None = None
     """Hears of every message, for whoever plays along outside the swarm."""
+    limits: Limits = field(default_factory=Limits)
 
     def rng(self, purpose: str, device: Device) -> random.Random:
         """A device's own stream of chance for one purpose."""
@@ -58,6 +60,7 @@ class DeviceAgent:
             drop=self._drop,
             rejected=self._rejected,
             arrived=world.arrived,
+            limits=world.limits,
         )
         self._connection = Connection(
             world.driver,
@@ -83,6 +86,7 @@ class DeviceAgent:
             rng=world.rng("retry", device),
             spawn=world.spawn,
             habits=world.habits,
+            limits=world.limits,
         )
         self.errands = Errands(self._connection, self._tokens, rng=world.rng("errands", device))
 

@@ -25,6 +25,7 @@ from harness.drivers.api import (
     TokenRejected,
     Unknown,
 )
+from harness.drivers.limits import Limits, TimeLimit
 from harness.history.recorder import Recorder
 
 SYNC_LIMIT_S = 2.5
@@ -52,7 +53,9 @@ class Inbox:
         drop: Drop,
         rejected: Rejected,
         arrived: Arrived | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        self._mark_limit = (limits or Limits()).of(MARK_LIMIT_S)
         self._device = device
         self._recorder = recorder
         self._seed = seed
@@ -160,9 +163,9 @@ class Inbox:
         unanswered = list(batch)
         try:
             if len(batch) == 1:  # as most are: a task of its own would cost more than the mark
-                outcomes = [await _marked(session, *batch[0])]
+                outcomes = [await _marked(session, *batch[0], self._mark_limit)]
             else:
-                outcomes = await asyncio.gather(*(_marked(session, *mark) for mark in batch))
+                outcomes = await asyncio.gather(*(_marked(session, *mark, self._mark_limit) for mark in batch))
             unanswered = [mark for mark, ok in zip(batch, outcomes, strict=True) if not ok]
         finally:
             if unanswered:
@@ -264,9 +267,9 @@ class Inbox:
         )
 
 
-async def _marked(session: Session, message_id: str, state: ReceiptState) -> bool:
+async def _marked(session: Session, message_id: str, state: ReceiptState, limit: TimeLimit) -> bool:
     try:
-        async with asyncio.timeout(MARK_LIMIT_S):
+        with limit:
             outcome = await session.mark(message_id, state)
     except TimeoutError:
         return False

@@ -7,6 +7,7 @@ import math
 import os
 import select
 import selectors
+from typing import Any
 
 AT_A_TIME = 64
 """Sockets that are served between two looks at the timers. When a service that was held up answers thousands at once,
@@ -27,6 +28,22 @@ class _FewAtATime(selectors.EpollSelector):
     def __init__(self) -> None:
         super().__init__()
         self._kernel = select.epoll.fromfd(os.dup(self.fileno()))
+        self._keys: dict[int, selectors.SelectorKey] = {}
+
+    def register(self, *what: Any, **more: Any) -> selectors.SelectorKey:
+        key = super().register(*what, **more)
+        self._keys[key.fd] = key
+        return key
+
+    def modify(self, *what: Any, **more: Any) -> selectors.SelectorKey:
+        key = super().modify(*what, **more)
+        self._keys[key.fd] = key
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        del self._keys[key.fd]
+        return key
 
     def close(self) -> None:
         self._kernel.close()
@@ -34,17 +51,15 @@ class _FewAtATime(selectors.EpollSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         # As the class above does: rounded up to the kernel's millisecond, so that no timer is looked at too early.
-        wait_s = -1 if timeout is None else max(0, math.ceil(timeout * _MS)) / _MS
-        try:
-            ready = self._kernel.poll(wait_s, AT_A_TIME)
-        except InterruptedError:
-            return []
-        known = self.get_map()
-        keyed = ((known.get(fd), flags) for fd, flags in ready)
-        return [(key, _mask(flags) & key.events) for key, flags in keyed if key is not None]
+        wait_s = -1 if timeout is None else 0 if timeout <= 0 else math.ceil(timeout * _MS) / _MS
+        ready = []
+        for fd, flags in self._kernel.poll(wait_s, AT_A_TIME):
+            key = self._keys.get(fd)
+            if key is not None:
+                ready.append((key, _MASKS.get(flags, _ANY) & key.events))
+        return ready
 
 
-def _mask(flags: int) -> int:
-    readable = selectors.EVENT_READ if flags & ~select.EPOLLOUT else 0
-    writable = selectors.EVENT_WRITE if flags & ~select.EPOLLIN else 0
-    return readable | writable
+_MASKS = {select.EPOLLIN: selectors.EVENT_READ, select.EPOLLOUT: selectors.EVENT_WRITE}
+_ANY = selectors.EVENT_READ | selectors.EVENT_WRITE
+"""What the kernel says of an error or of a peer that has gone concerns readers and writers."""
