@@ -26,14 +26,17 @@ _PARTS = (
     "__init__.py",
     "core",
     "drivers/__init__.py",
+    "drivers/tencent/__init__.py",
+    "drivers/tencent/usersig.py",
     "drivers/xmpp/__init__.py",
     "drivers/xmpp/xml.py",
     "history",
     "proxy",
     "providers",
     "reference",
+    "tencent_simulator",
 )
-"""What of the package runs in containers; of the drivers, what the push service of XMPP reads streams with."""
+"""What of the package runs in containers; of the drivers, what a simulator there needs: UserSigs, streams of XMPP."""
 _SHIPPED = "docker/"
 
 

@@ -39,7 +39,6 @@ from harness.tencent_simulator.rest import LoginService, RestApi
 from harness.tencent_simulator.settings import EVERYBODY, Settings, WrongSettings
 from harness.tencent_simulator.webhooks import Webhooks
 
-HOST = "127.0.0.1"
 SCHEMA = "".join(part.SCHEMA for part in (accounts, messages, push_store))
 ADMINISTRATOR = "administrator"
 ADOPT_EVERY_S = 1.0
@@ -130,7 +129,7 @@ def _open(url: str) -> Database:
 async def serve(settings: Settings) -> None:
     """Serve both ports until told to stop; raises ``CannotStart``."""
     ports = [settings.port, *([settings.control_port] if settings.control_port else [])]
-    sockets = [listen(HOST, port) for port in ports]
+    sockets = [listen(settings.host, port) for port in ports]
     simulator = Simulator(settings)
     await simulator.start()
     servers = [server_of(app) for app in (simulator.app(), simulator.control_app())][: len(sockets)]

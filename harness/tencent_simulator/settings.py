@@ -32,6 +32,7 @@ class Settings:
     """The simulator's configuration; see docs/tencent.md for the variables."""
 
     database: str
+    host: str
     port: int
     control_port: int | None
     control_token: str
@@ -50,6 +51,7 @@ class Settings:
         control_port = _whole(env, "CONTROL_PORT") if env.get("CONTROL_PORT") else None
         return cls(
             database=_needed(env, "DB"),
+            host=env.get("HOST") or "127.0.0.1",
             port=_whole(env, "PORT"),
             control_port=control_port,
             control_token=_needed(env, "CONTROL_TOKEN") if control_port else "",

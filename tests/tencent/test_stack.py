@@ -16,6 +16,7 @@ from harness.engine.session import unsupported
 from harness.scenario.loader import load_scenarios
 from harness.scenario.stackfile import load_stack
 from harness.stacks.filling import fill
+from harness.testing.container_engine import required_engine
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "tencent-stack.yaml"
 
@@ -76,12 +77,16 @@ def test_wrong_settings_are_told(env: dict[str, str], code: int, text: str) -> N
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_scenarios_are_played_and_labelled(tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", ["embedded", pytest.param("docker", marks=pytest.mark.docker)])
+def test_scenarios_are_played_and_labelled(tmp_path: Path, launcher: str) -> None:
     """A lost answer and a crash pass, a limit without a word is the listed finding; all are called simulated."""
+    if launcher == "docker":
+        required_engine().close()
     names = ["answer-lost-then-restart", "push-service-down", "too-many-messages"]
     files = [str(scenarios_folder() / f"{name}.chaos.yaml") for name in names]
     command = [sys.executable, "-m", "harness.cli.main", "run", *files, "--stack", "tencent", "--json", "-q"]
-    ended = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
+    command += ["--launcher", launcher, "--out", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     told = json.loads(ended.stdout)
     runs = {run["scenario"]: run for run in told["runs"]}
     assert (ended.returncode, told["verdict"]) == (0, "pass"), ended.stdout
