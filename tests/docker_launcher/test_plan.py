@@ -23,14 +23,16 @@ def test_a_link_to_a_further_port_comes_from_whom_the_file_says() -> None:
     link = plan.links["chat->push-service"]
     assert (link.service, plan.ports[link.end], plan.ports["chat"]) == ("chat", 5347, 5222)
     assert plan.links["chat->push"].source == "push-service"
-    assert plan.programs["push-service"].port is None
+    assert plan.programs["push-service"].port == 8080
 
 
 def test_a_link_to_a_service_that_listens_nowhere_is_a_mistake(tmp_path: Path) -> None:
     """Found before anything is made."""
     text = Path(load_stack("prosody").source).read_text()
     mine = tmp_path / "mine.yaml"
-    mine.write_text(text.replace("to: chat, port: components", "to: push-service"))
+    deaf = text.replace("docker: {build: docker/chat, port: 8080}", "docker: {build: docker/chat}")
+    assert deaf != text
+    mine.write_text(deaf.replace("to: chat, port: components", "to: push-service"))
     with pytest.raises(UsageError, match=re.escape("push-service, which listens on no port in Docker")):
         plan_of(load_stack(str(mine)), NOBODY, None)
 

@@ -66,7 +66,7 @@ def pytest_chaos_run(plan, options, listener):
     word, _, known = word.partition(" known ")
     result = judged(word, run, plan, options)
     if known:
-        listed = Finding("late", (plan.name,), known, "It is late.", "docs", check="acked_never_lost")
+        listed = Finding("late", known, "It is late.", "docs", scenarios=(plan.name,), check="acked_never_lost")
         result = settled(result, [listed])
     folder.write_results(result)
     listener(RunStarted(run, plan, options.seed, folder.path, 1, options.mutant))
