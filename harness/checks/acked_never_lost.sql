@@ -31,13 +31,8 @@ with acked as (
     where s.accepted_ns <= t.oracle_ns
       and (p.retention_ns is null or s.accepted_ns >= t.oracle_ns - p.retention_ns)
 ),
-lost as (
-    select a.op, string_agg(m.person, ' and ' order by m.person) as readers
-    from acked as a
-    join members as m on m.op = a.op
-    join oracle_status as o on o.person = m.person and o.complete
-    anti join readings as r on r.person = m.person and r.message = a.client_message_id
-    group by a.op
+missed as (
+    select op, string_agg(person, ' and ' order by person) as readers from lost group by op
 ),
 seen as (
     select message, count(first_live_ns) as live from receipts group by message
@@ -47,7 +42,7 @@ gaps as (
     from acked as a
     join audience as u on u.op = a.op and u.final_synced_ns is not null
     semi join oracle as o on o.message = a.client_message_id
-    anti join lost on lost.op = a.op
+    anti join missed on missed.op = a.op
     anti join receipts as r on r.message = a.client_message_id and r.device = u.device
     where a.accepted_ns <= (select final_ns from run_times)
 ),
@@ -72,9 +67,9 @@ select
     case when seen.live > 0 then 'recipient_online_delivered' else 'server_accepted' end as last_step,
     'stored' as missing_step,
     concat('message ', a.message_id, ' from ', a.device, ' to ', coalesce(a.recipient, 'its group'), ' was acknowledged at ', at_s(a.accepted_ns),
-           ' and is missing from the complete archive of ', lost.readers, '.') as text,
+           ' and is missing from the complete archive of ', missed.readers, '.') as text,
     'lost' as kind
-from acked as a join lost using (op) left join seen on seen.message = a.client_message_id
+from acked as a join missed using (op) left join seen on seen.message = a.client_message_id
 union all
 select
     client_message_id, message_id, conversation_id, missing_on, final_synced_ns, 'stored', 'recipient_synced',

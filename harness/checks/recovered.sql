@@ -5,18 +5,8 @@
 -- severity: major
 
 -- given
--- What its reader's complete archive lacks cannot get through: its loss is the affair of acked_never_lost, if it is one.
-create or replace temp view lost as
-select m.op
-from sends as s
-join members as m using (op)
-join oracle_status as o on o.person = m.person and o.complete
-cross join run_times as t
-cross join settings as p
-anti join readings as r on r.person = m.person and r.message = s.client_message_id
-where s.accepted_ns <= t.oracle_ns and (p.retention_ns is null or s.accepted_ns >= t.oracle_ns - p.retention_ns);
-
 -- Each accepted message and device that still lacked it when the last fault was gone, with each connection that could bring it.
+-- What is lost cannot get through: that is the affair of acked_never_lost, if it is one.
 create or replace temp view offers as
 select a.op, a.device, r.first_ns, c.lost_ns, greatest(a.accepted_ns, t.calm_ns) as since_ns,
        greatest(a.accepted_ns, t.calm_ns, c.opened_ns) + p.deliver_within_ns as due_ns

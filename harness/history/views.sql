@@ -496,6 +496,17 @@ where x.left_ns > coalesce(x.seen_ns, 0)
         and coalesce(f.commanded_ns, f.installed_ns) <= p.started_ns and (f.healed_ns is null or f.healed_ns >= x.left_ns)
   );
 
+-- Acknowledged messages that were to be kept as long, and whose complete reading lacks them.
+create view lost as
+select s.op, m.person
+from sends as s
+join members as m using (op)
+join oracle_status as o on o.person = m.person and o.complete
+cross join run_times as t
+cross join settings as p
+anti join readings as r on r.person = m.person and r.message = s.client_message_id
+where s.accepted_ns <= t.oracle_ns and (p.retention_ns is null or s.accepted_ns >= t.oracle_ns - p.retention_ns);
+
 -- Pushes that such devices are owed. What failed is due again after a wait that may grow with what it has cost so far;
 -- what was accepted while something was broken may have waited as long as that lasted.
 create view owed_pushes as

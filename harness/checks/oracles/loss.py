@@ -16,8 +16,8 @@ def acked_never_lost(facts: Facts, terms: Terms) -> Judged:
     acked = [send for send in acked if (send.accepted_ns or 0) <= facts.oracle_ns]
     keys: set[Key] = set()
     for send in acked:
-        if terms.retention_ns is None or (send.accepted_ns or 0) >= facts.oracle_ns - terms.retention_ns:
-            keys |= _lost_or_missing(facts, send, readers, synced)
+        if _kept(facts, terms, send):
+            keys |= _lost_or_missing(facts, terms, send, synced)
             keys |= _altered(facts, send)
     return Judged(
         exercised=sum(bool(facts.members(send) & readers) for send in acked),
@@ -26,11 +26,10 @@ def acked_never_lost(facts: Facts, terms: Terms) -> Judged:
     )
 
 
-def _lost_or_missing(facts: Facts, send: Send, readers: set[str], synced: set[str]) -> set[Key]:
-    found_by = _found_by(facts, send)
-    if (facts.members(send) & readers) - found_by:
+def _lost_or_missing(facts: Facts, terms: Terms, send: Send, synced: set[str]) -> set[Key]:
+    if lost(facts, terms, send):
         return {("lost", send.client_message_id, send.message_id or "", "")}
-    if not found_by or (send.accepted_ns or 0) > facts.final_ns:
+    if not _found_by(facts, send) or (send.accepted_ns or 0) > facts.final_ns:
         return set()
     return {
         ("gap", send.client_message_id, send.message_id or "", device)
@@ -45,11 +44,13 @@ def _found_by(facts: Facts, send: Send) -> set[str | None]:
 
 def lost(facts: Facts, terms: Terms, send: Send) -> bool:
     """Whether a complete reading lacks an acknowledged message that was to be kept as long."""
-    accepted_ns = send.accepted_ns
-    if accepted_ns is None or accepted_ns > facts.oracle_ns:
+    if send.accepted_ns is None or send.accepted_ns > facts.oracle_ns or not _kept(facts, terms, send):
         return False
-    kept = terms.retention_ns is None or accepted_ns >= facts.oracle_ns - terms.retention_ns
-    return kept and bool((facts.members(send) & facts.complete_readers()) - _found_by(facts, send))
+    return bool((facts.members(send) & facts.complete_readers()) - _found_by(facts, send))
+
+
+def _kept(facts: Facts, terms: Terms, send: Send) -> bool:
+    return terms.retention_ns is None or (send.accepted_ns or 0) >= facts.oracle_ns - terms.retention_ns
 
 
 def _altered(facts: Facts, send: Send) -> set[Key]:
