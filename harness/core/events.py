@@ -32,11 +32,8 @@ PHASES: tuple[Phase, ...] = (
 Scalar = str | int | float | bool
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One record; an absent fact is absent from the JSON, never null.
-
-    ``mono_ns`` is the host's monotonic clock and the only time that checks compare; ``wall_ns`` is for people.
-    """
+class Stamp(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What every record begins with: who wrote it, as the how-manieth, when, and what it is."""
 
     v: int
     run: str
@@ -46,6 +43,14 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     wall_ns: int
     event: str
     observer: Observer
+
+
+class Event(Stamp, frozen=True, omit_defaults=True, kw_only=True):
+    """One record; an absent fact is absent from the JSON, never null.
+
+    ``mono_ns`` is the host's monotonic clock and the only time that checks compare; ``wall_ns`` is for people.
+    """
+
     clock: str | None = None
     phase: Phase | None = None
     op: str | None = None

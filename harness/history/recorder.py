@@ -62,15 +62,15 @@ class Recorder:
             fields["detail"] = fitting(fields["detail"])
         if "phase" not in fields:
             fields["phase"] = self.phase
-        fact = Event(
-            v=SCHEMA_VERSION,
-            run=self._run,
-            writer=self.writer,
-            seq=self._seq,
-            mono_ns=self._clock.mono_ns(),
-            wall_ns=self._clock.wall_ns(),
-            event=event,
-            observer=observer or self._observer,
+        fact = Event(  # the stamp by position: names cost as much again, in what happens for every event
+            SCHEMA_VERSION,
+            self._run,
+            self.writer,
+            self._seq,
+            self._clock.mono_ns(),
+            self._clock.wall_ns(),
+            event,
+            observer or self._observer,
             **fields,
         )
         self._append(_encode(fact) + b"\n")
