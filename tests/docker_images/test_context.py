@@ -91,7 +91,7 @@ def test_a_folder_without_dockerfile_is_a_mistake_of_the_file(folder: Path, buil
 
 
 def test_the_package_goes_in_without_what_only_the_harness_needs() -> None:
-    """Backends, providers and proxy are there; engine and command line are not, so that changing them builds nothing."""
+    """Backends, providers and proxy are there; engine and command line are not: changing them builds nothing."""
     names = pieces_of_the_package()
     assert {"harness/__init__.py", "harness/reference/chat.py", "harness/proxy/server.py"} <= set(names)
     assert {name.split("/")[1] for name in names} == {
