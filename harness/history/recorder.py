@@ -50,7 +50,7 @@ class Recorder:
         """Call ``callback`` with every event after it is on file; it must be quick and must not raise."""
         self._subscribers.append(callback)
 
-    def record(self, event: str, *, observer: Observer | None = None, **fields: Any) -> Event:
+    def record(self, event: str, /, **fields: Any) -> Event:
         """Write one event and return it; ``fields`` are those of ``Event``, None standing for absent.
 
         Raises ``ValueError`` for a name that is no event, ``TypeError`` for an unknown field or a ``detail`` that is
@@ -62,6 +62,7 @@ class Recorder:
             fields["detail"] = fitting(fields["detail"])
         if "phase" not in fields:
             fields["phase"] = self.phase
+        observer = fields.pop("observer", self._observer)
         fact = Event(  # the stamp by position: names cost as much again, in what happens for every event
             SCHEMA_VERSION,
             self._run,
@@ -70,7 +71,7 @@ class Recorder:
             self._clock.mono_ns(),
             self._clock.wall_ns(),
             event,
-            observer or self._observer,
+            observer,
             **fields,
         )
         self._append(_encode(fact) + b"\n")

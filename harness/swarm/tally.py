@@ -26,7 +26,7 @@ class Tally:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._due_ns: dict[str, int] = {}
+        self._due_ns: dict[str | None, int] = {}
         self._since_ns: dict[str, int] = {}
         self._opened_ns: dict[str, int] = {}
         self._times: dict[str, Histogram] = {}
@@ -42,9 +42,8 @@ class Tally:
 
     def see(self, fact: Event) -> None:
         """Take one recorded event."""
-        taker = self._takers.get(fact.event)
-        if taker is not None:
-            taker(fact)
+        if fact.event in self._takers:
+            self._takers[fact.event](fact)
 
     def take(self) -> dict[str, Any] | None:
         """Return what there was since the last time, as plain data; None when there was nothing."""
@@ -62,16 +61,16 @@ class Tally:
 
     def _started(self, fact: Event) -> None:
         if fact.attempt == 1:
-            self._due_ns[str(fact.client_message_id)] = fact.intended_ns or fact.mono_ns
+            self._due_ns[fact.client_message_id] = fact.intended_ns or fact.mono_ns
 
     def _accepted(self, fact: Event) -> None:
-        self._took("send", self._due_ns.get(str(fact.client_message_id)), fact)
+        self._took("send", self._due_ns.get(fact.client_message_id), fact)
 
     def _failed(self, fact: Event) -> None:
         self._failures["send", str(fact.error_code)] += 1
 
     def _delivered(self, fact: Event) -> None:
-        due_ns = self._due_ns.get(str(fact.client_message_id))
+        due_ns = self._due_ns.get(fact.client_message_id)
         if due_ns is None:
             self._untimed["deliver"] += 1
         else:
