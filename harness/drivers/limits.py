@@ -23,20 +23,18 @@ class TimeLimit:
         self._late: dict[asyncio.Task[Any] | None, int] = {}
         """Who was ended, and how often others had wanted to cancel it before."""
         self._timed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __enter__(self) -> None:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        due = self._due[asyncio.current_task(self._loop)] = self._loop.time() + self._seconds
+        loop = asyncio.get_running_loop()
+        due = self._due[asyncio.current_task()] = loop.time() + self._seconds
         if not self._timed:
             self._timed = True
-            self._loop.call_at(due, self._look, due)
+            loop.call_at(due, self._look, due)
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
     ) -> None:
-        task = asyncio.current_task(self._loop)
+        task = asyncio.current_task()
         if self._due.pop(task, None) is not None or task is None:
             return
         others = self._late.pop(task)

@@ -132,8 +132,7 @@ class Outbox:
     async def _drain(self, lane: asyncio.Queue[_Operation]) -> None:
         while True:
             operation = await lane.get()
-            if self._held_until_s:
-                await self._while_held()
+            await self._while_held()
             while (delay_ms := await self._attempt(operation)) is not None:
                 await asyncio.sleep(delay_ms / 1000)
                 if self._habits.waits_for_line:
@@ -143,6 +142,8 @@ class Outbox:
             del self._open[operation.id]
 
     async def _while_held(self) -> None:
+        if not self._held_until_s:
+            return
         now_s = asyncio.get_running_loop().time
         while (left_s := self._held_until_s - now_s()) > 0:  # noqa: ASYNC110 - a time is waited out, no condition
             await asyncio.sleep(left_s)
